@@ -1,0 +1,111 @@
+"""Settings of the service, read from the environment and `.env`. Each is explained in `.env.example`."""
+
+from __future__ import annotations
+
+import secrets
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+MINUTE = 60
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+Seconds = Annotated[int, Field(ge=1, le=10 * 365 * DAY)]
+
+
+class Settings(BaseSettings):
+    """Everything an operator may set. Names in the environment are these in capitals."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True, frozen=True
+    )
+
+    app_env: Literal["development", "test", "production"] = "development"
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    database_url: SecretStr | None = None
+    data_dir: Path = Path(".data")
+    pg_bin: Path | None = None
+    db_pool_size: Annotated[int, Field(ge=1, le=500)] = 10
+    db_wait_seconds: Annotated[float, Field(gt=0, le=60)] = 2.0
+
+    jwt_secret: SecretStr | None = None
+    jwt_expires_in: Seconds = DAY
+    refresh_expires_in: Seconds = 30 * DAY
+    doc_link_expires_in: Seconds = 15 * MINUTE
+    cors_origins: Annotated[list[str], NoDecode] = ["http://localhost:5173"]
+
+    upload_dir: Path | None = None
+    max_upload_mb: Annotated[int, Field(ge=1, le=2048)] = 50
+    max_body_kb: Annotated[int, Field(ge=16, le=65536)] = 1024
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
+
+    bid_expires_in: Seconds = 14 * DAY
+    hold_expires_in: Seconds = 3 * DAY
+    commit_within: Seconds = 7 * DAY
+    deliver_within: Seconds = 90 * DAY
+    confirm_within: Seconds = 14 * DAY
+    hold_cooldown: Seconds = DAY
+    max_holds: Annotated[int, Field(ge=1, le=10_000)] = 10
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: object) -> object:
+        """Take a comma-separated list, as an environment variable holds it."""
+        if isinstance(value, str):
+            return [part.strip().rstrip("/") for part in value.split(",") if part.strip()]
+        return value
+
+    @model_validator(mode="after")
+    def _production_is_explicit(self) -> Self:
+        """Refuse a production start with what only development may leave out."""
+        if self.jwt_secret is not None and len(self.jwt_secret.get_secret_value().encode()) < 32:
+            raise ValueError("JWT_SECRET must have at least 32 bytes")
+        if self.app_env == "production":
+            if self.jwt_secret is None:
+                raise ValueError("JWT_SECRET must be set when APP_ENV is production")
+            if "*" in self.cors_origins:
+                raise ValueError("CORS_ORIGINS must name its origins when APP_ENV is production")
+        return self
+
+    @property
+    def uploads(self) -> Path:
+        """The folder of uploaded scripts. It is never mounted as a static folder."""
+        return self.upload_dir or self.data_dir / "uploads"
+
+    def signing_secret(self) -> str:
+        """The secret that signs tokens and links.
+
+        In development it is made once and kept in `DATA_DIR/jwt-secret`, readable by its owner alone.
+        """
+        if self.jwt_secret is not None:
+            return self.jwt_secret.get_secret_value()
+        path = self.data_dir / "jwt-secret"
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(path, "x", opener=_owner_only) as file:
+                file.write(secrets.token_urlsafe(48))
+        except FileExistsError:
+            pass
+        return path.read_text().strip()
+
+
+def _owner_only(path: str, flags: int) -> int:
+    import os
+
+    return os.open(path, flags, 0o600)
+
+
+@lru_cache
+def settings() -> Settings:
+    """The settings of this process, read once.
+
+    Raises pydantic's ValidationError, which names the variable and never its value.
+    """
+    return Settings()
