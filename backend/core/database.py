@@ -1,0 +1,167 @@
+"""The pool, the fair gate before it, and the two ways to open a connection: to read and to change."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import asyncpg
+from asyncpg import Record
+
+from backend.core.config import Settings
+from backend.core.errors import Unavailable
+
+T = TypeVar("T")
+
+# What says "the database is not there right now", as against "the statement is wrong".
+_GONE = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.DiskFullError,
+)
+_RETRIED = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+
+
+def normal_dsn(url: str) -> str:
+    """A database URL as hosts print it, in the form asyncpg takes.
+
+    `postgres://`, `postgresql://` and `postgresql+asyncpg://` are the same; `sslmode` stays; `channel_binding` and
+    libpq's other options that asyncpg does not know are left out. Raises ValueError without the URL in it.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in {"postgres", "postgresql", "postgresql+asyncpg"}:
+        raise ValueError("DATABASE_URL must start with postgresql:// or postgres://")
+    unknown_to_asyncpg = {"channel_binding", "options", "keepalives", "keepalives_idle", "connect_timeout"}
+    query = urlencode([pair for pair in parse_qsl(parts.query) if pair[0] not in unknown_to_asyncpg])
+    return urlunsplit(("postgresql", parts.netloc, parts.path, query, ""))
+
+
+class Db:
+    """An open connection as a door hands it out; it counts its statements, which tests hold against a budget."""
+
+    __slots__ = ("_connection", "settings", "statements")
+
+    def __init__(self, connection: asyncpg.pool.PoolConnectionProxy[Record], settings: Settings) -> None:
+        self._connection = connection
+        self.settings = settings
+        self.statements = 0
+
+    async def fetch(self, sql: str, arguments: Sequence[Any] = ()) -> list[Record]:
+        """Run SQL that a `Statement` compiled."""
+        self.statements += 1
+        return await self._connection.fetch(sql, *arguments)
+
+    async def executemany(self, sql: str, arguments: Iterable[Sequence[Any]]) -> None:
+        """Run SQL that a `Statement` compiled for each set of arguments."""
+        self.statements += 1
+        await self._connection.executemany(sql, arguments)
+
+    async def copy(self, table: str, columns: Sequence[str], records: AsyncIterator[Sequence[Any]]) -> None:
+        """COPY records into a table: the bulk way in."""
+        self.statements += 1
+        await self._connection.copy_records_to_table(table, columns=list(columns), records=records)
+
+
+class Tx(Db):
+    """A connection inside the changing door's transaction. Services that write ask for this type."""
+
+    __slots__ = ()
+
+
+class Connection(asyncpg.Connection):  # type: ignore[type-arg]
+    """asyncpg's connection without the clean-up round trip at release: no code here leaves session state behind."""
+
+    def get_reset_query(self) -> str:
+        """Nothing to reset."""
+        return ""
+
+
+async def _prepare(connection: asyncpg.Connection[Record]) -> None:
+    await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+
+
+class Database:
+    """The pool of connections with a fair gate before it: first come, first served, and no one waits for ever."""
+
+    def __init__(self, pool: asyncpg.Pool[Record], settings: Settings) -> None:
+        self._pool = pool
+        self._gate = asyncio.Semaphore(settings.db_pool_size)
+        self.settings = settings
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, dsn: str, settings: Settings) -> AsyncIterator[Database]:
+        """A database for the life of the process; the pool is closed when the block ends.
+
+        The pool starts empty, so that a service can start before its database.
+        """
+        async with asyncpg.create_pool(
+            normal_dsn(dsn),
+            min_size=0,
+            max_size=settings.db_pool_size,
+            max_inactive_connection_lifetime=300,
+            statement_cache_size=512,
+            connection_class=Connection,
+            init=_prepare,
+            timeout=settings.db_wait_seconds,
+            command_timeout=30,
+            server_settings={
+                "application_name": "backdrop",
+                "timezone": "UTC",
+                "idle_in_transaction_session_timeout": "30s",
+            },
+        ) as pool:
+            yield cls(pool, settings)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[asyncpg.pool.PoolConnectionProxy[Record]]:
+        """One connection through the gate. Raises Unavailable (503) when none is to be had in time."""
+        wait = self.settings.db_wait_seconds
+        try:
+            await asyncio.wait_for(self._gate.acquire(), wait)
+        except TimeoutError:
+            raise Unavailable("The service is busy; try again shortly.", code="busy") from None
+        try:
+            try:
+                connection = await self._pool.acquire(timeout=wait)
+            except (*_GONE, TimeoutError, asyncpg.PostgresError) as error:
+                raise Unavailable(code="database_unavailable") from error
+            try:
+                yield connection
+            except _GONE as error:
+                raise Unavailable(code="database_unavailable") from error
+            finally:
+                await self._pool.release(connection)
+        finally:
+            self._gate.release()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Db]:
+        """A connection in autocommit: every statement sees what is committed when it starts."""
+        async with self._connection() as connection:
+            yield Db(connection, self.settings)
+
+    async def change(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        """Run `work` in one transaction and answer only after its COMMIT has been acknowledged.
+
+        A serialization failure or a deadlock runs the whole once more; a second one is a 503.
+        """
+        for last in (False, True):
+            try:
+                async with self._connection() as connection, connection.transaction():
+                    result = await work(Tx(connection, self.settings))
+                return result  # noqa: TRY300 returned only after COMMIT
+            except _RETRIED as error:
+                if last:
+                    raise Unavailable("Two changes got in each other's way; try again.", code="contention") from error
+        raise AssertionError("unreachable")

@@ -1,0 +1,82 @@
+"""Keyset pages: an opaque cursor names the last row of a page by its sort value and id."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, TypeVar
+from uuid import UUID
+
+import msgspec
+from asyncpg import Record
+from sqlalchemy import ColumnElement, Select, bindparam, tuple_
+
+from backend.core.errors import Invalid
+from backend.core.shapes import Reply, Shape, encode
+
+MAX_LIMIT = 1000
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a caller asks of a list: how many rows, and after which."""
+
+    limit: int = MAX_LIMIT
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """A closed sort of a list: by `column`, then by `id`, in one direction. `kind` is the column's Python type."""
+
+    name: str
+    column: ColumnElement[Any]
+    id: ColumnElement[UUID]
+    kind: type[datetime] | type[Decimal]
+    descending: bool
+
+    def apply(self, statement: Select[Any], *, after: bool) -> Select[Any]:
+        """Order and bound the statement; binds are `p_after_key`, `p_after_id` and `p_limit`."""
+        order = (self.column.desc(), self.id.desc()) if self.descending else (self.column.asc(), self.id.asc())
+        if after:
+            here = tuple_(self.column, self.id)
+            there = tuple_(
+                bindparam("p_after_key", type_=self.column.type), bindparam("p_after_id", type_=self.id.type)
+            )
+            statement = statement.where(here < there if self.descending else here > there)
+        return statement.add_columns(self.column.label("_sort")).order_by(*order).limit(bindparam("p_limit"))
+
+    def binds(self, page: Page) -> dict[str, Any]:
+        """The binds that `apply` needs. Raises Invalid (422) for a cursor that this list did not give."""
+        binds: dict[str, Any] = {"p_limit": page.limit + 1}
+        if page.cursor is not None:
+            try:
+                name, key, row_id = msgspec.json.decode(
+                    base64.urlsafe_b64decode(page.cursor), type=tuple[str, str, UUID]
+                )
+                if name != self.name:
+                    raise ValueError("another sort")
+                binds["p_after_key"] = msgspec.convert(key, self.kind)
+                binds["p_after_id"] = row_id
+            except (ValueError, binascii.Error, msgspec.MsgspecError):
+                raise Invalid.field("cursor", "is not a cursor of this list") from None
+        return binds
+
+    def cursor(self, row: Record, row_id: UUID) -> str:
+        """The cursor that continues after this row."""
+        key = row["_sort"]
+        text = key.isoformat() if isinstance(key, datetime) else str(key)
+        return base64.urlsafe_b64encode(encode((self.name, text, row_id))).decode()
+
+
+def reply_page(rows: Sequence[Record], page: Page, sort: Sort, shape: Shape[V], view: V) -> Reply:
+    """A page of rows as a plain JSON array; one row more than asked means that there is a next page."""
+    shown = rows[: page.limit]
+    body = encode([shape.value(row, view) for row in shown])
+    more = len(rows) > page.limit
+    return Reply(body, next_cursor=sort.cursor(shown[-1], shown[-1]["id"]) if more else None)

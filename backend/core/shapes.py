@@ -1,0 +1,110 @@
+"""Rows become JSON here and nowhere else.
+
+A `Shape` is built from an output schema: its select list (`columns`) and its way from a row to the JSON value come from
+the same fields and aliases, so the two cannot differ. `encode` makes the bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from asyncpg import Record
+from pydantic import BaseModel
+from sqlalchemy import ColumnElement
+
+V = TypeVar("V")
+Derive = Callable[[Record, V], Any]
+Columns = Mapping[str, Any]
+
+_encoder = msgspec.json.Encoder(decimal_format="number", uuid_format="canonical")
+
+
+def encode(value: Any) -> bytes:
+    """JSON bytes: ids canonical, times RFC 3339 in UTC, money a number with its two places."""
+    return _encoder.encode(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a service answers with: the bytes, and the headers that belong to them."""
+
+    body: bytes
+    etag: str | None = None
+    next_cursor: str | None = None
+
+
+def etag_of(value: Mapping[str, Any], *leave_out: str) -> str:
+    """A strong ETag over the whole representation, less the fields that change by themselves."""
+    stable = {key: each for key, each in value.items() if key not in leave_out}
+    return f'"{hashlib.blake2b(encode(stable), digest_size=12).hexdigest()}"'
+
+
+class Shape(Generic[V]):
+    """How rows of one kind become JSON values of one schema.
+
+    `columns` maps each stored field to its SQL expression (nested schemas to nested mappings); `derived` maps the
+    others to a function of the row and the view (who reads, and when); `extra` columns are there for those functions
+    alone. A field that is in neither, or in both, is an error at import.
+    """
+
+    def __init__(
+        self,
+        model: type[BaseModel],
+        columns: Columns,
+        *,
+        derived: Mapping[str, Derive[V]] | None = None,
+        extra: Mapping[str, ColumnElement[Any]] | None = None,
+    ) -> None:
+        self.model = model
+        self._derived = {_alias(model, field): make for field, make in (derived or {}).items()}
+        self.columns: list[ColumnElement[Any]] = []
+        self._plan = self._read(model, columns, set(derived or {}), prefix="")
+        self.columns += [column.label(f"_{name}") for name, column in (extra or {}).items()]
+
+    def _read(self, model: type[BaseModel], columns: Columns, derived: set[str], prefix: str) -> list[tuple[str, Any]]:
+        unknown = set(columns) - set(model.model_fields)
+        doubled = derived & set(columns)
+        missing = set(model.model_fields) - set(columns) - derived
+        if unknown or doubled or missing:
+            raise TypeError(f"{model.__name__}: unknown {unknown}, given twice {doubled}, missing {missing}")
+        plan: list[tuple[str, Any]] = []
+        for field, info in model.model_fields.items():
+            alias = _alias(model, field)
+            if field in derived:
+                plan.append((alias, None))
+            elif isinstance(columns[field], Mapping):
+                nested = info.annotation
+                assert isinstance(nested, type) and issubclass(nested, BaseModel)
+                plan.append((alias, self._read(nested, columns[field], set(), f"{prefix}{alias}.")))
+            else:
+                label = f"{prefix}{alias}"
+                self.columns.append(columns[field].label(label))
+                plan.append((alias, label))
+        return plan
+
+    def value(self, row: Record, view: V) -> dict[str, Any]:
+        """One row as a JSON value, ready for `encode`."""
+        value = _assemble(row, self._plan)
+        for alias, make in self._derived.items():
+            value[alias] = make(row, view)
+        return value
+
+    def reply(self, row: Record, view: V, *, volatile: tuple[str, ...] = ()) -> Reply:
+        """One row as a reply with its ETag; `volatile` aliases do not count in it."""
+        value = self.value(row, view)
+        return Reply(encode(value), etag=etag_of(value, *volatile))
+
+
+def _assemble(row: Record, plan: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {
+        alias: row[source] if source.__class__ is str else None if source is None else _assemble(row, source)
+        for alias, source in plan
+    }
+
+
+def _alias(model: type[BaseModel], field: str) -> str:
+    return model.model_fields[field].alias or field

@@ -1,0 +1,81 @@
+"""Users, their sessions and refresh tokens."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from backend.models.base import Base, one_of, text_length
+
+
+class Role(StrEnum):
+    """The one role of an account (product.md)."""
+
+    CREATOR = "Creator"
+    ADVERTISER = "Advertiser"
+    MERCHANT = "Merchant"
+    OPERATOR = "Operator"
+
+
+BUYERS = (Role.ADVERTISER, Role.MERCHANT)
+
+
+class User(Base):
+    """An account. `deleted_at` marks one whose owner left: its name and address are gone, its history stays."""
+
+    __tablename__ = "users"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    email: Mapped[str]
+    name: Mapped[str]
+    role: Mapped[str]
+    password_hash: Mapped[str]
+    min_integration_fee: Mapped[Decimal | None]
+    eligibility_rules: Mapped[list[str] | None]
+    is_active: Mapped[bool]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        one_of("role", Role),
+        text_length("name"),
+        text_length("email", 320),
+        CheckConstraint("min_integration_fee >= 0", name="min_integration_fee_not_negative"),
+        CheckConstraint(
+            "(role = 'Merchant') = (eligibility_rules IS NOT NULL)"
+            " AND (role = 'Merchant' OR min_integration_fee IS NULL)",
+            name="profile_is_merchants",
+        ),
+        CheckConstraint("deleted_at IS NULL OR NOT is_active", name="deleted_is_inactive"),
+        Index("uq_users_email_lower", text("lower(email)"), unique=True),
+        Index("ix_users_role_created_at", "role", "created_at", "id"),
+    )
+
+
+class Session(Base):
+    """One sign-in. Its access tokens count while `ended_at` is null."""
+
+    __tablename__ = "sessions"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    created_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
+class RefreshToken(Base):
+    """One refresh token of a session's family, stored as a hash only."""
+
+    __tablename__ = "refresh_tokens"
+
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    session_id: Mapped[UUID] = mapped_column(ForeignKey("sessions.id"), index=True)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
