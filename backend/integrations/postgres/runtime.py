@@ -1,0 +1,67 @@
+"""How other processes find a running server: DATA_DIR/postgres.json, and the private folder of its socket."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from .account import Account
+from .cluster import write_private
+from .errors import PostgresError
+from .process import is_alive
+
+PORT = 5432  # part of the socket's name; nothing listens on the network
+SOCKET = f".s.PGSQL.{PORT}"
+LONGEST_SOCKET = 100  # the kernels allow 104 to 108 bytes
+PREFIX = "backdrop-pg-"
+
+
+def make_socket_folder(account: Account) -> Path:
+    """A new folder with a short name, for the server's user alone. Raises PostgresError when none can be made."""
+    for parent in dict.fromkeys(("/tmp", tempfile.gettempdir())):  # noqa: S108 - mkdtemp is what makes it safe
+        if len(os.fsencode(f"{parent}/{PREFIX}12345678/{SOCKET}")) > LONGEST_SOCKET:
+            continue
+        try:
+            folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+            account.own(folder)
+        except OSError:
+            continue
+        if not account.dropped or account.run(["/bin/sh", "-c", 'cd "$1"', "sh", folder]).returncode == 0:
+            return folder
+        folder.rmdir()
+    raise PostgresError("PostgreSQL needs a folder for its socket, and neither /tmp nor TMPDIR can be used for it.")
+
+
+def publish(folder: Path, sockets: Path, dsn: str) -> None:
+    """Tell other processes of ours that the server is ready, and where."""
+    state = {"owner": os.getpid(), "sockets": str(sockets), "dsn": dsn}
+    write_private(folder / "postgres.json", json.dumps(state))
+
+
+def retract(folder: Path) -> None:
+    """Take the announcement back, or away after a killed owner, together with the folder of the socket it names."""
+    state = _read(folder)
+    (folder / "postgres.json").unlink(missing_ok=True)
+    sockets = Path(state.get("sockets", ""))
+    if sockets.name.startswith(PREFIX) and sockets.is_absolute():
+        shutil.rmtree(sockets, ignore_errors=True)
+
+
+def announced_dsn(folder: Path) -> str | None:
+    """The DSN of the running server, or None while there is none. The announcement of a killed owner does not count."""
+    state = _read(folder)
+    if not state or not is_alive(int(state["owner"])) or not Path(state["sockets"], SOCKET).exists():
+        return None
+    return state["dsn"]
+
+
+def _read(folder: Path) -> dict[str, str]:
+    try:
+        state = json.loads((folder / "postgres.json").read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    complete = isinstance(state, dict) and {"owner", "sockets", "dsn"} <= state.keys()
+    return {key: str(value) for key, value in state.items()} if complete else {}
