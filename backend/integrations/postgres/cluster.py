@@ -56,8 +56,8 @@ def open_cluster(folder: Path, pg_bin: Path | None, *, durable: bool) -> Cluster
             f"the database is in {home}\n"
         )
     binaries = find_binaries(pg_bin, account)
-    cluster = Cluster(home, account, binaries, _password(home))
     _sweep(home)
+    cluster = Cluster(home, account, binaries, _password(home))
     if not (cluster.data / "PG_VERSION").exists():
         _create(cluster, durable=durable)
     _check_version(cluster)
@@ -110,7 +110,9 @@ def write_private(path: Path, text: str) -> None:
 
 
 def _sweep(home: Path) -> None:
-    """Remove what an `initdb` that was cut short has left."""
+    """Remove what a first start that was cut short has left."""
+    for draft in home.glob("password.*.new"):
+        draft.unlink(missing_ok=True)
     for leftover in home.glob("initdb-*"):
         shutil.rmtree(leftover, ignore_errors=True)
 

@@ -35,8 +35,8 @@ def make_socket_folder(account: Account) -> Path:
     raise PostgresError("PostgreSQL needs a folder for its socket, and neither /tmp nor TMPDIR can be used for it.")
 
 
-def publish(folder: Path, sockets: Path, dsn: str) -> None:
-    """Tell other processes of ours that the server is ready, and where."""
+def publish(folder: Path, sockets: Path, dsn: str = "") -> None:
+    """Tell other processes of ours where the server is. Without a DSN it is not ready yet, only its folder is known."""
     state = {"owner": os.getpid(), "sockets": str(sockets), "dsn": dsn}
     write_private(folder / "postgres.json", json.dumps(state))
 
@@ -44,7 +44,8 @@ def publish(folder: Path, sockets: Path, dsn: str) -> None:
 def retract(folder: Path) -> None:
     """Take the announcement back, or away after a killed owner, together with the folder of the socket it names."""
     state = _read(folder)
-    (folder / "postgres.json").unlink(missing_ok=True)
+    for path in (folder / "postgres.json", *folder.glob("postgres.json.*.new")):
+        path.unlink(missing_ok=True)
     sockets = Path(state.get("sockets", ""))
     if sockets.name.startswith(PREFIX) and sockets.is_absolute():
         shutil.rmtree(sockets, ignore_errors=True)
@@ -53,7 +54,7 @@ def retract(folder: Path) -> None:
 def announced_dsn(folder: Path) -> str | None:
     """The DSN of the running server, or None while there is none. The announcement of a killed owner does not count."""
     state = _read(folder)
-    if not state or not is_alive(int(state["owner"])) or not Path(state["sockets"], SOCKET).exists():
+    if not state.get("dsn") or not is_alive(int(state["owner"])) or not Path(state["sockets"], SOCKET).exists():
         return None
     return state["dsn"]
 

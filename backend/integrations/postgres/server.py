@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -90,17 +91,27 @@ def _serve(folder: Path, cluster: Cluster, settings: dict[str, str]) -> Iterator
     sockets = make_socket_folder(cluster.account)
     dsn = f"postgresql://{USER}:{quote(cluster.password)}@/{DATABASE}?host={quote(str(sockets))}&port={PORT}"
     try:
-        child = start(cluster.account, _command(cluster, sockets, settings), cluster.log)
+        child = _launch(folder, cluster, sockets, settings)
         try:
             wait_until_ready(child, cluster.data, cluster.log)
             _ensure_database(cluster, dsn)
             publish(folder, sockets, dsn)
             yield dsn
         finally:
-            (folder / "postgres.json").unlink(missing_ok=True)
+            retract(folder)  # first, so that nobody attaches to a server that is stopping
             stop(child)
     finally:
         shutil.rmtree(sockets, ignore_errors=True)
+
+
+def _launch(folder: Path, cluster: Cluster, sockets: Path, settings: dict[str, str]) -> subprocess.Popen[bytes]:
+    try:
+        publish(
+            folder, sockets
+        )  # without a DSN yet: if we are killed now, the next start clears the socket folder away
+        return start(cluster.account, _command(cluster, sockets, settings), cluster.log)
+    except OSError as error:
+        raise PostgresError(f"The PostgreSQL of the data folder {folder} cannot be started: {error}.") from error
 
 
 def _command(cluster: Cluster, sockets: Path, settings: dict[str, str]) -> list[str]:
