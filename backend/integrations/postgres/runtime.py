@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import tempfile
 from pathlib import Path
@@ -19,36 +20,40 @@ LONGEST_SOCKET = 100  # the kernels allow 104 to 108 bytes
 PREFIX = "backdrop-pg-"
 
 
-def make_socket_folder(account: Account) -> Path:
-    """A new folder with a short name, for the server's user alone. Raises PostgresError when none can be made."""
-    for parent in dict.fromkeys(("/tmp", tempfile.gettempdir())):  # noqa: S108 - mkdtemp is what makes it safe
-        if len(os.fsencode(f"{parent}/{PREFIX}12345678/{SOCKET}")) > LONGEST_SOCKET:
+def make_socket_folder(folder: Path, account: Account) -> Path:
+    """A new folder with a short name, for the server's user alone. Raises PostgresError when none can be made.
+
+    Its name is written down before it is made, so that the next start clears it away however we end.
+    """
+    for parent in dict.fromkeys(("/tmp", tempfile.gettempdir())):  # noqa: S108 - a new folder, closed to others
+        sockets = Path(parent, PREFIX + secrets.token_hex(5))
+        if len(os.fsencode(sockets / SOCKET)) > LONGEST_SOCKET:
             continue
+        publish(folder, sockets)
         try:
-            folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
-            account.own(folder)
+            sockets.mkdir(mode=0o700)
+            account.own(sockets)
         except OSError:
             continue
-        if not account.dropped or account.run(["/bin/sh", "-c", 'cd "$1"', "sh", folder]).returncode == 0:
-            return folder
-        folder.rmdir()
+        if not account.dropped or account.run(["/bin/sh", "-c", 'cd "$1"', "sh", sockets]).returncode == 0:
+            return sockets
+        sockets.rmdir()
     raise PostgresError("PostgreSQL needs a folder for its socket, and neither /tmp nor TMPDIR can be used for it.")
 
 
 def publish(folder: Path, sockets: Path, dsn: str = "") -> None:
-    """Tell other processes of ours where the server is. Without a DSN it is not ready yet, only its folder is known."""
+    """Tell other processes of ours where the server is. Without a DSN it is not ready, and nobody attaches to it."""
     state = {"owner": os.getpid(), "sockets": str(sockets), "dsn": dsn}
     write_private(folder / "postgres.json", json.dumps(state))
 
 
-def retract(folder: Path) -> None:
-    """Take the announcement back, or away after a killed owner, together with the folder of the socket it names."""
-    state = _read(folder)
-    for path in (folder / "postgres.json", *folder.glob("postgres.json.*.new")):
-        path.unlink(missing_ok=True)
-    sockets = Path(state.get("sockets", ""))
+def clear_away(folder: Path) -> None:
+    """Remove the announcement of a server that has ended, however it did, and the folder of the socket it names."""
+    sockets = Path(_read(folder).get("sockets", ""))
     if sockets.name.startswith(PREFIX) and sockets.is_absolute():
         shutil.rmtree(sockets, ignore_errors=True)
+    for path in (folder / "postgres.json", *folder.glob("postgres.json.*.new")):
+        path.unlink(missing_ok=True)
 
 
 def announced_dsn(folder: Path) -> str | None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -18,7 +17,7 @@ from .cluster import USER, Cluster, open_cluster
 from .errors import AlreadyRunning, PostgresError
 from .lock import POLL_SECONDS, FileLock, make_folder
 from .process import log_tail, start, stop, wait_for_orphans, wait_until_ready
-from .runtime import PORT, announced_dsn, make_socket_folder, publish, retract
+from .runtime import PORT, announced_dsn, clear_away, make_socket_folder, publish
 
 DATABASE = "backdrop"
 NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -77,7 +76,7 @@ def _claim(lock: FileLock, folder: Path, wait: float, *, attach: bool) -> str | 
 def _prepare(folder: Path, pg_bin: Path | None, *, durable: bool) -> Cluster:
     """Everything that must be true before the server starts."""
     try:
-        retract(folder)
+        clear_away(folder)
         cluster = open_cluster(folder, pg_bin, durable=durable)
         wait_for_orphans(cluster.data)
     except OSError as error:
@@ -88,28 +87,27 @@ def _prepare(folder: Path, pg_bin: Path | None, *, durable: bool) -> Cluster:
 @contextmanager
 def _serve(folder: Path, cluster: Cluster, settings: dict[str, str]) -> Iterator[str]:
     """Run the server for as long as the block lasts."""
-    sockets = make_socket_folder(cluster.account)
-    dsn = f"postgresql://{USER}:{quote(cluster.password)}@/{DATABASE}?host={quote(str(sockets))}&port={PORT}"
     try:
-        child = _launch(folder, cluster, sockets, settings)
+        sockets, child = _launch(folder, cluster, settings)
         try:
+            dsn = f"postgresql://{USER}:{quote(cluster.password)}@/{DATABASE}?host={quote(str(sockets))}&port={PORT}"
             wait_until_ready(child, cluster.data, cluster.log)
             _ensure_database(cluster, dsn)
             publish(folder, sockets, dsn)
             yield dsn
         finally:
-            retract(folder)  # first, so that nobody attaches to a server that is stopping
+            with suppress(OSError):  # a full disk must not keep the server from being stopped
+                publish(folder, sockets)
             stop(child)
     finally:
-        shutil.rmtree(sockets, ignore_errors=True)
+        clear_away(folder)
 
 
-def _launch(folder: Path, cluster: Cluster, sockets: Path, settings: dict[str, str]) -> subprocess.Popen[bytes]:
+def _launch(folder: Path, cluster: Cluster, settings: dict[str, str]) -> tuple[Path, subprocess.Popen[bytes]]:
+    """Make the socket's folder and start the server in it."""
     try:
-        publish(
-            folder, sockets
-        )  # without a DSN yet: if we are killed now, the next start clears the socket folder away
-        return start(cluster.account, _command(cluster, sockets, settings), cluster.log)
+        sockets = make_socket_folder(folder, cluster.account)
+        return sockets, start(cluster.account, _command(cluster, sockets, settings), cluster.log)
     except OSError as error:
         raise PostgresError(f"The PostgreSQL of the data folder {folder} cannot be started: {error}.") from error
 
