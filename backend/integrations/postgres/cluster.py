@@ -145,6 +145,8 @@ def _initdb(cluster: Cluster, data: Path, password: Path, *, durable: bool) -> N
     arguments += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--data-checksums"]
     if cluster.binaries.major >= 17:
         arguments += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    else:  # the system's own, sorted alike: upper and lower case of all letters, order by code point
+        arguments.append("--lc-ctype=C.UTF-8")
     if not durable:
         arguments.append("--no-sync")
     command = guarded_command(cluster.account, "SIGTERM", [str(cluster.binaries.initdb), *arguments])
