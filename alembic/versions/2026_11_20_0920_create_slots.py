@@ -33,6 +33,7 @@ def upgrade() -> None:
         sa.Column("genre", sa.Text(), nullable=True),
         sa.Column("holder_bid_id", sa.Uuid(), nullable=True),
         sa.Column("hold_expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("completes_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("removed_at", sa.DateTime(timezone=True), nullable=True),
@@ -51,6 +52,10 @@ def upgrade() -> None:
             "hold_expires_at IS NULL OR status = 'Locked'", name=op.f("ck_slots_hold_ends_only_when_locked")
         ),
         sa.CheckConstraint("modality IN ('Private Auction', 'PG/Reservation')", name=op.f("ck_slots_modality_known")),
+        sa.CheckConstraint(
+            "completes_at IS NULL OR (status = 'Locked' AND hold_expires_at IS NULL)",
+            name=op.f("ck_slots_completes_only_when_committed"),
+        ),
         sa.CheckConstraint("removed_at IS NULL OR status <> 'Locked'", name=op.f("ck_slots_removed_is_not_held")),
         sa.CheckConstraint("status IN ('Available', 'Locked', 'Completed')", name=op.f("ck_slots_status_known")),
         sa.CheckConstraint(
@@ -89,6 +94,13 @@ def upgrade() -> None:
     op.create_index("ix_slots_creator_id_created_at", "slots", ["creator_id", "created_at", "id"], unique=False)
     op.create_index(
         "ix_slots_genre_created_at", "slots", [sa.literal_column("lower(genre)"), "created_at", "id"], unique=False
+    )
+    op.create_index(
+        "ix_slots_completes_at",
+        "slots",
+        ["completes_at"],
+        unique=False,
+        postgresql_where=sa.text("completes_at IS NOT NULL"),
     )
     op.create_index(
         "ix_slots_hold_expires_at",

@@ -46,6 +46,12 @@ def normal_dsn(url: str) -> str:
     return urlunsplit(("postgresql", parts.netloc, parts.path, query, ""))
 
 
+def broken_constraint(error: asyncpg.PostgresError) -> str | None:
+    """The name of the constraint that a statement broke."""
+    name = getattr(error, "constraint_name", None)
+    return name if isinstance(name, str) else None
+
+
 class Db:
     """An open connection as a door hands it out; it counts its statements, which tests hold against a budget."""
 

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 MAX = Decimal("999999999999.99")  # NUMERIC(14,2)
 
 
-def _number(value: object) -> object:
+def must_be_number(value: object) -> object:
     """Take a JSON number; a string or a boolean is not one. A float's shortest form is what was written."""
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise ValueError("must be a number")
@@ -22,13 +22,13 @@ _TWO_PLACES = {"type": "number", "multipleOf": 0.01, "maximum": float(MAX)}
 
 Money = Annotated[
     Decimal,
-    BeforeValidator(_number),
+    BeforeValidator(must_be_number),
     Field(ge=0, le=MAX, max_digits=14, decimal_places=2, allow_inf_nan=False),
     WithJsonSchema({**_TWO_PLACES, "minimum": 0}),
 ]
 PositiveMoney = Annotated[
     Decimal,
-    BeforeValidator(_number),
+    BeforeValidator(must_be_number),
     Field(gt=0, le=MAX, max_digits=14, decimal_places=2, allow_inf_nan=False),
     WithJsonSchema({**_TWO_PLACES, "exclusiveMinimum": 0}),
 ]

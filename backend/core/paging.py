@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 from asyncpg import Record
-from sqlalchemy import ColumnElement, Select, bindparam, tuple_
+from sqlalchemy import ColumnElement, DateTime, Select, bindparam, tuple_
 
 from backend.core.errors import Invalid
 from backend.core.shapes import Reply, Shape, encode
@@ -32,12 +32,11 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """A closed sort of a list: by `column`, then by `id`, in one direction. `kind` is the column's Python type."""
+    """A closed sort of a list: by `column` (a time or money), then by `id`, in one direction."""
 
     name: str
     column: ColumnElement[Any]
     id: ColumnElement[UUID]
-    kind: type[datetime] | type[Decimal]
     descending: bool
 
     def apply(self, statement: Select[Any], *, after: bool) -> Select[Any]:
@@ -61,7 +60,8 @@ class Sort:
                 )
                 if name != self.name:
                     raise ValueError("another sort")
-                binds["p_after_key"] = msgspec.convert(key, self.kind)
+                kind = datetime if isinstance(self.column.type, DateTime) else Decimal
+                binds["p_after_key"] = msgspec.convert(key, kind)
                 binds["p_after_id"] = row_id
             except (ValueError, binascii.Error, msgspec.MsgspecError):
                 raise Invalid.field("cursor", "is not a cursor of this list") from None
@@ -72,6 +72,12 @@ class Sort:
         key = row["_sort"]
         text = key.isoformat() if isinstance(key, datetime) else str(key)
         return base64.urlsafe_b64encode(encode((self.name, text, row_id))).decode()
+
+
+def contains(words: str) -> str:
+    """The LIKE pattern (escape: a backslash) for text that contains these words as they are written."""
+    escaped = words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"
 
 
 def reply_page(rows: Sequence[Record], page: Page, sort: Sort, shape: Shape[V], view: V) -> Reply:

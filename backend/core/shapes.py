@@ -16,6 +16,8 @@ from asyncpg import Record
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement
 
+from backend.core.errors import StaleVersion
+
 V = TypeVar("V")
 Derive = Callable[[Record, V], Any]
 Columns = Mapping[str, Any]
@@ -41,6 +43,28 @@ def etag_of(value: Mapping[str, Any], *leave_out: str) -> str:
     """A strong ETag over the whole representation, less the fields that change by themselves."""
     stable = {key: each for key, each in value.items() if key not in leave_out}
     return f'"{hashlib.blake2b(encode(stable), digest_size=12).hexdigest()}"'
+
+
+def whole(value: Mapping[str, Any]) -> Reply:
+    """A ready JSON value as a reply with its ETag."""
+    return Reply(encode(value), etag=etag_of(value))
+
+
+class IfMatch:
+    """The `If-Match` header of a change, or its absence."""
+
+    def __init__(self, value: str | None) -> None:
+        self._tags = None if value is None or value.strip() == "*" else [each.strip() for each in value.split(",")]
+
+    @property
+    def given(self) -> bool:
+        """Whether there is a version to compare with."""
+        return self._tags is not None
+
+    def must_allow(self, etag: str | None) -> None:
+        """Raises StaleVersion when the caller's version is not the current one."""
+        if self._tags is not None and etag not in self._tags:
+            raise StaleVersion("This has changed since you read it; read it again and repeat your change.")
 
 
 class Shape(Generic[V]):

@@ -94,11 +94,19 @@ def _signature(secret: str, parts: tuple[str, ...]) -> str:
     return hmac.new(b"link:" + secret.encode(), "\n".join(parts).encode(), hashlib.sha256).hexdigest()
 
 
-def sign_link(secret: str, path: str, user_id: UUID, expires: datetime) -> str:
-    """`path` with a signature that binds it to one user until `expires`."""
-    until = str(int(expires.timestamp()))
-    signature = _signature(secret, (path, str(user_id), until))
-    return f"{path}?user={user_id}&expires={until}&signature={signature}"
+@dataclass(frozen=True, slots=True)
+class Links:
+    """What makes links that open without a header: the public address, the secret, and how many seconds they last."""
+
+    base: str
+    secret: str
+    lifetime: int
+
+    def sign(self, path: str, user_id: UUID, expires: datetime) -> str:
+        """The address of `path` with a signature that binds it to one user until `expires`."""
+        until = int(expires.timestamp())
+        signature = _signature(self.secret, (path, str(user_id), str(until)))
+        return f"{self.base}{path}?user={user_id}&expires={until}&signature={signature}"
 
 
 def check_link(secret: str, path: str, user_id: UUID, expires: int, signature: str, now: datetime) -> None:

@@ -84,6 +84,7 @@ class Slot(Base):
     genre: Mapped[str | None]  # copied from the project: every list filters by it
     holder_bid_id: Mapped[UUID | None]
     hold_expires_at: Mapped[datetime | None]
+    completes_at: Mapped[datetime | None]  # the commitment's confirmBy while Delivered: lists judge by it
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     removed_at: Mapped[datetime | None]
@@ -110,6 +111,10 @@ class Slot(Base):
         CheckConstraint("pricing_floor >= 0", name="pricing_floor_not_negative"),
         CheckConstraint("(status = 'Available') = (holder_bid_id IS NULL)", name="held_unless_available"),
         CheckConstraint("hold_expires_at IS NULL OR status = 'Locked'", name="hold_ends_only_when_locked"),
+        CheckConstraint(
+            "completes_at IS NULL OR (status = 'Locked' AND hold_expires_at IS NULL)",
+            name="completes_only_when_committed",
+        ),
         CheckConstraint("removed_at IS NULL OR status <> 'Locked'", name="removed_is_not_held"),
         Index("ix_slots_project_id", "project_id"),
         Index("ix_slots_creator_id_created_at", "creator_id", "created_at", "id"),
@@ -117,6 +122,7 @@ class Slot(Base):
         Index("ix_slots_pricing_floor", "pricing_floor", "id", postgresql_where=text("removed_at IS NULL")),
         Index("ix_slots_genre_created_at", text("lower(genre)"), "created_at", "id"),
         Index("ix_slots_holder_bid_id", "holder_bid_id", postgresql_where=text("holder_bid_id IS NOT NULL")),
+        Index("ix_slots_completes_at", "completes_at", postgresql_where=text("completes_at IS NOT NULL")),
         Index("ix_slots_hold_expires_at", "hold_expires_at", postgresql_where=text("hold_expires_at IS NOT NULL")),
     )
 

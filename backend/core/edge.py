@@ -1,0 +1,87 @@
+"""The edge: one pure-ASGI middleware for request ids, the request's log line, standing headers and the last catch."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from backend.core.errors import Problem
+from backend.core.ids import new_id
+from backend.core.problems import written
+
+log = structlog.get_logger("backdrop.request")
+
+_OWN_ID = re.compile(rb"^[A-Za-z0-9._-]{8,64}$")
+_STANDING = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+]
+
+
+class Edge:
+    """Wraps the whole application. It never buffers a body and never logs a query string, a header or a body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, whatever happens inside."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        started = time.perf_counter()
+        status = 0
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *_STANDING, (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        state: MutableMapping[str, Any] = scope.setdefault("state", {})
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self.app(scope, receive, answer)
+            except Exception:
+                log.exception("failed", method=scope["method"], route=_route(scope))
+                if status:
+                    raise
+                await _answer_failure(answer, request_id)
+            log.info(
+                "request",
+                method=scope["method"],
+                route=_route(scope),
+                status=status,
+                ms=round((time.perf_counter() - started) * 1000, 2),
+                user_id=str(state["user_id"]) if "user_id" in state else None,
+            )
+
+
+def _request_id(scope: Scope) -> str:
+    """The caller's own id when it is a plain one, else a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _OWN_ID.match(value):
+            return str(value, "ascii")
+    return str(new_id())
+
+
+def _route(scope: Scope) -> str:
+    """The path's template, so that no id or link signature is in the log; unknown paths are one kind."""
+    template = scope.get("state", {}).get("route")
+    return template if isinstance(template, str) else "(none)"
+
+
+async def _answer_failure(send: Send, request_id: str) -> None:
+    problem = Problem("Something went wrong on our side; the request id will find it in the log.")
+    status, headers, body = written(problem, request_id)
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})

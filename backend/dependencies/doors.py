@@ -1,0 +1,194 @@
+"""The two doors to the database, as a request opens them.
+
+The reading door runs a service on a connection in autocommit. The changing door opens one transaction: it signs the caller
+in inside it, claims the idempotency key, calls one service function, makes the reply, commits, and only then answers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Concatenate, ParamSpec, TypeVar
+from uuid import UUID
+
+from fastapi import Depends, Header, Request, Response
+from fastapi.dependencies.models import Dependant
+from fastapi.security import OAuth2PasswordBearer
+
+from backend.core import clock
+from backend.core.config import Settings
+from backend.core.database import Database, Db, Tx
+from backend.core.errors import NotSignedIn
+from backend.core.shapes import IfMatch, Reply
+from backend.core.tokens import Claims, Links, read_access_token
+from backend.dependencies import idempotency
+from backend.policies.users import Actor, authenticate, authenticate_link
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Reading = Callable[Concatenate[Db, Actor, P], Awaitable[Reply]]
+Changing = Callable[Concatenate[Tx, Actor, P], Awaitable[Reply]]
+
+JSON = "application/json"
+
+scheme = OAuth2PasswordBearer(
+    tokenUrl="/api/v1/auth/token", auto_error=False, description="Sign in with an e-mail address and a password."
+)
+
+
+def claims_of(request: Request) -> Claims:
+    """What the request's token says. Raises NotSignedIn."""
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not token.strip():
+        raise NotSignedIn
+    app = request.app.state
+    claims = read_access_token(token.strip(), app.secret, clock.now())
+    request.scope["state"]["user_id"] = claims.user_id
+    return claims
+
+
+def needs_sign_in(dependant: Dependant) -> bool:
+    """Whether a route asks for the signed-in door."""
+    return dependant.call is signed_in or any(needs_sign_in(each) for each in dependant.dependencies)
+
+
+class Door:
+    """The way in for whoever calls, signed in or not. Services that time their own transactions are handed it."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.database: Database = request.app.state.database
+        self.settings: Settings = request.app.state.settings
+        self.secret: str = request.app.state.secret
+
+    @property
+    def links(self) -> Links:
+        """What signs links, with the address under which this service was called (or `PUBLIC_URL`)."""
+        base = self.settings.public_url or str(self.request.base_url)
+        return Links(base.rstrip("/"), self.secret, self.settings.doc_link_expires_in)
+
+    async def look(self, work: Callable[[Db], Awaitable[T]]) -> T:
+        """Read on a connection in autocommit."""
+        async with self.database.reading() as db:
+            return await work(db)
+
+    async def change(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        """Change in one transaction, committed when this returns."""
+        return await self.database.change(work)
+
+    async def must_be_signed_in(self) -> None:
+        """Raises NotSignedIn unless the session counts; once the doors have judged, they are believed."""
+        if not self.request.scope["state"].get("signed_in"):
+            claims = claims_of(self.request)
+            await self.look(lambda db: authenticate(db, claims, lock=False))
+
+    def admit(self, actor: Actor) -> Actor:
+        """Note who is in, for the log."""
+        state = self.request.scope["state"]
+        state["user_id"] = actor.id
+        state["signed_in"] = True
+        return actor
+
+
+class SignedIn(Door):
+    """The two doors for a signed-in caller."""
+
+    def __init__(self, request: Request, key: str | None, if_match: str | None) -> None:
+        super().__init__(request)
+        self.claims = claims_of(request)
+        self.key = key
+        self.if_match = IfMatch(if_match)
+        self.digest: bytes | None = None  # set by a route that reads its own body
+
+    async def actor(self, db: Db) -> Actor:
+        """Who calls, judged on this connection."""
+        return self.admit(await authenticate(db, self.claims, lock=isinstance(db, Tx)))
+
+    async def read(self, service: Reading[P], *args: P.args, **more: P.kwargs) -> Response:
+        """Answer with what a reading service finds."""
+
+        return respond(await self.look_signed_in(service, *args, **more), 200, self.request)
+
+    async def look_signed_in(
+        self, service: Callable[Concatenate[Db, Actor, P], Awaitable[T]], *args: P.args, **more: P.kwargs
+    ) -> T:
+        """What a reading service finds, for a route that makes its own response."""
+
+        async def work(db: Db) -> T:
+            return await service(db, await self.actor(db), *args, **more)
+
+        return await self.look(work)
+
+    async def do(self, service: Changing[P], *args: P.args, **more: P.kwargs) -> Response:
+        """Answer 200 (204 without a body) after a changing service has committed."""
+        return await self._change(200, service, *args, **more)
+
+    async def make(self, service: Changing[P], *args: P.args, **more: P.kwargs) -> Response:
+        """Answer 201 after a changing service has committed."""
+        return await self._change(201, service, *args, **more)
+
+    async def _change(self, status: int, service: Changing[P], *args: P.args, **more: P.kwargs) -> Response:
+        digest = await self._fingerprint() if self.key is not None else b""
+
+        async def work(tx: Tx) -> Response:
+            actor = await self.actor(tx)
+            key = idempotency.Key(actor.id, self.key, digest) if self.key is not None else None
+            if key is not None and (kept := await idempotency.claim(tx, key)) is not None:
+                return Response(kept["body"], kept["status"], {**kept["headers"], "Idempotent-Replayed": "true"})
+            response = respond(await service(tx, actor, *args, **more), status, self.request)
+            if key is not None:
+                headers = {name: value for name, value in response.headers.items() if name != "content-length"}
+                await idempotency.keep(tx, key, response.status_code, headers, bytes(response.body))
+            return response
+
+        return await self.change(work)
+
+    async def _fingerprint(self) -> bytes:
+        """The digest of what this request asks: method, path, query and body."""
+        assert self.key is not None
+        idempotency.must_be_sound(self.key)
+        url = self.request.url
+        body = self.digest if self.digest is not None else await self.request.body()
+        parts = (self.request.method.encode(), url.path.encode(), url.query.encode(), body)
+        return hashlib.sha256(b"\n".join(hashlib.sha256(part).digest() for part in parts)).digest()
+
+
+def respond(reply: Reply, status: int, request: Request) -> Response:
+    """A service's reply as a response, with its ETag and the link to the next page."""
+    if not reply.body:
+        return Response(status_code=204, headers={"cache-control": "no-store"})
+    headers = {"content-type": JSON, "cache-control": "no-store"}
+    if reply.etag is not None:
+        headers["etag"] = reply.etag
+    if reply.next_cursor is not None:
+        following = request.url.include_query_params(cursor=reply.next_cursor)
+        headers["link"] = f'<{following.path}?{following.query}>; rel="next"'
+    return Response(reply.body, status, headers)
+
+
+async def open_door(request: Request) -> Door:
+    """The door of a call that anyone may make."""
+    return Door(request)
+
+
+async def signed_in(
+    request: Request,
+    _: Annotated[str | None, Depends(scheme)],
+    if_match: Annotated[str | None, Header(include_in_schema=False)] = None,
+    idempotency_key: Annotated[str | None, Header(include_in_schema=False)] = None,
+) -> SignedIn:
+    """The two doors of a call that needs a signed-in user."""
+    return SignedIn(request, idempotency_key if request.method == "POST" else None, if_match)
+
+
+async def by_link(door: Door, user_id: UUID, work: Callable[[Db, Actor], Awaitable[T]]) -> T:
+    """Read for the user whom a signed link names."""
+
+    async def look(db: Db) -> T:
+        return await work(db, door.admit(await authenticate_link(db, user_id)))
+
+    return await door.look(look)
+
+
+OpenDoor = Annotated[Door, Depends(open_door)]
+Doors = Annotated[SignedIn, Depends(signed_in)]

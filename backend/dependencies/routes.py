@@ -1,0 +1,69 @@
+"""The kind of route that every call of ours is: it judges in the order that api.md gives.
+
+401 comes before anything about the body; then 415 and 413; then broken JSON (400) and the shape (422).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+
+from backend.core.errors import BadRequest, Problem, UnsupportedMedia
+from backend.core.parsing import parse_json
+from backend.dependencies.doors import Door, claims_of, needs_sign_in
+
+
+class StrictRequest(Request):
+    """A request whose JSON is judged by `core.parsing`."""
+
+    async def json(self) -> Any:
+        """The body. Raises BadRequest when it is not JSON, Invalid for what JSON does not have."""
+        if not hasattr(self, "_parsed"):
+            try:
+                text = (await self.body()).decode()
+            except UnicodeDecodeError:
+                raise BadRequest("The body is not UTF-8.", code="malformed_json") from None
+            self._parsed = parse_json(text)
+        return self._parsed
+
+
+class Route(APIRoute):
+    """A route that signs in first and reads the body second."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's handler inside our order of judgement."""
+        handle = super().get_route_handler()
+        private = needs_sign_in(self.dependant)
+        media_type = getattr(self.body_field.field_info, "media_type", None) if self.body_field else None
+        template = self.path_format
+
+        async def judge(request: Request) -> Response:
+            request.scope["state"]["route"] = template
+            if private:
+                claims_of(request)
+            strict = StrictRequest(request.scope, request.receive)
+            try:
+                if media_type is not None:
+                    await _must_be(media_type, strict)
+                return await handle(strict)
+            except (RequestValidationError, HTTPException, Problem) as error:
+                early = not isinstance(error, Problem) or error.status in (400, 413, 415, 422)
+                if private and early:
+                    await Door(strict).must_be_signed_in()
+                raise
+
+        return judge
+
+
+async def _must_be(media_type: str, request: Request) -> None:
+    """Raises UnsupportedMedia for a body of another type. No body at all passes: the shape decides."""
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind == media_type:
+        return
+    if kind or await request.body():
+        raise UnsupportedMedia(f"This call takes {media_type}.")

@@ -1,0 +1,80 @@
+"""The application: lifespan, middleware, error handler, one list of routers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi_swagger import patch_fastapi
+from starlette.middleware.cors import CORSMiddleware
+
+from backend.core.config import Settings
+from backend.core.config import settings as read_settings
+from backend.core.database import Database
+from backend.core.edge import Edge
+from backend.core.logging import configure_logging
+from backend.core.version import NAME, VERSION
+from backend.dependencies import documentation, problems
+from backend.integrations.database import database_dsn
+from backend.integrations.storage import Storage
+from backend.routers import bids, commitments, health, projects, skus, slots, users
+
+API = "/api/v1"
+ROUTERS = (users.router, projects.router, slots.router, skus.router, bids.router, commitments.router, health.router)
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The service. Nothing is opened before its lifespan starts, which opens storage and pool and closes them again."""
+    config = settings or read_settings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        configure_logging(config)
+        async with AsyncExitStack() as stack:
+            dsn = stack.enter_context(database_dsn(config))
+            app.state.settings = config
+            app.state.secret = config.signing_secret()
+            app.state.storage = Storage(config.uploads)
+            app.state.database = await stack.enter_async_context(Database.opened(dsn, config))
+            yield
+
+    app = FastAPI(
+        title=NAME,
+        version=VERSION,
+        summary="A marketplace for placements in scripts.",
+        description=documentation.OVERVIEW,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+        max_body_size=config.max_body_kb * 1024,
+    )
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=config.cors_origins,
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "X-Request-ID"],
+        expose_headers=["ETag", "Link", "Idempotent-Replayed", "X-Request-ID", "Retry-After", "Content-Disposition"],
+        max_age=600,
+    )
+    app.add_middleware(Edge)
+    problems.install(app)
+    patch_fastapi(app, docs_url="/docs", title=f"{NAME} API")
+    app.include_router(health.probes)
+    for router in ROUTERS:
+        app.include_router(router, prefix=API)
+    large = APIRouter(max_body_size=config.max_upload_mb * 1024 * 1024)
+    large.include_router(projects.uploads, prefix=API)
+    app.include_router(large)
+    app.include_router(health.probes, prefix=API, include_in_schema=False)
+    documentation.install(app)
+    return app
+
+
+def __getattr__(name: str) -> Any:
+    """`uvicorn backend.main:app`: the application is made when it is asked for, not at import."""
+    if name == "app":
+        return create_app()
+    raise AttributeError(name)

@@ -1,0 +1,63 @@
+"""Who may see a slot, what its status is at a moment, and what its owner may change when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, bindparam, case, exists, or_, select
+
+from backend.core.errors import Conflict
+from backend.models.base import Timestamp
+from backend.models.bids import Bid
+from backend.models.slots import Slot, SlotInvitee, SlotStatus, Visibility
+from backend.models.users import Role, User
+
+_ACTOR: Any = bindparam("p_actor")
+NOW: Any = bindparam("p_now", type_=Timestamp)
+PRESENT = Slot.removed_at.is_(None)
+OWNER_ACTIVE = exists(select(User.id).where(User.id == Slot.creator_id, User.is_active))
+
+# Overdue counts as ended from its very instant, whether or not it has been written (deals.md).
+hold_overdue: ColumnElement[bool] = Slot.hold_expires_at <= NOW
+EFFECTIVE_STATUS: ColumnElement[str] = case(
+    (hold_overdue, SlotStatus.AVAILABLE.value),
+    (Slot.completes_at <= NOW, SlotStatus.COMPLETED.value),
+    else_=Slot.status,
+)
+
+# What a bidder bid on.
+FROZEN_WHILE_BID_ON = frozenset({"scene_ref", "type", "description", "constraints", "excluded_categories", "modality"})
+
+
+def visible(role: Role) -> ColumnElement[bool]:
+    """Creator: own; Operator: all; buyer: Public, invited to, or bid on, of an active creator. Bind: `p_actor`."""
+    match role:
+        case Role.CREATOR:
+            return and_(PRESENT, Slot.creator_id == _ACTOR)
+        case Role.OPERATOR:
+            return PRESENT
+        case _:
+            invited = exists().where(SlotInvitee.slot_id == Slot.id, SlotInvitee.user_id == _ACTOR)
+            bid_on = exists().where(Bid.slot_id == Slot.id, Bid.buyer_id == _ACTOR)
+            return and_(PRESENT, OWNER_ACTIVE, or_(Slot.visibility == Visibility.PUBLIC.value, invited, bid_on))
+
+
+def listed(role: Role) -> ColumnElement[bool]:
+    """What of the visible stands in lists: a deactivated creator's slots leave every one."""
+    return visible(role) if role in (Role.ADVERTISER, Role.MERCHANT) else and_(visible(role), OWNER_ACTIVE)
+
+
+def must_be_editable(status: SlotStatus, fields: Iterable[str], *, live_bids: bool, committed: bool) -> None:
+    """Whether these fields may change now (deals.md, "The slot's own edits"). Raises Conflict."""
+    changed = set(fields)
+    if committed and changed & (FROZEN_WHILE_BID_ON | {"pricing_floor", "visibility", "bidding_closes_at"}):
+        raise Conflict("This slot is sold and does not change any more.", code="slot_sold", currentStatus=str(status))
+    if live_bids and changed & FROZEN_WHILE_BID_ON:
+        raise Conflict(
+            "What bidders bid on is frozen while a live bid exists.", code="slot_frozen", currentStatus=str(status)
+        )
+    if status is not SlotStatus.AVAILABLE and "pricing_floor" in changed:
+        raise Conflict(
+            "The floor may change only while the slot is Available.", code="slot_locked", currentStatus=str(status)
+        )

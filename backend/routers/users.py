@@ -1,0 +1,96 @@
+"""Signing up and in, one's own account, the directory of buyers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Response
+from fastapi.security import OAuth2PasswordRequestForm
+
+from backend.dependencies.documentation import IF_MATCH, headers, problems
+from backend.dependencies.doors import Doors, OpenDoor, respond
+from backend.dependencies.paging import EmptyIsNone, Paged, given
+from backend.dependencies.routes import Route
+from backend.schemas.users import BuyerOut, BuyerRole, Login, ProfilePatch, SessionOut, Signup, TokenOut, UserOut
+from backend.services import users
+
+router = APIRouter(route_class=Route, tags=["Identity"])
+
+
+@router.post(
+    "/auth/signup",
+    operation_id="signUp",
+    summary="Make an account",
+    status_code=201,
+    response_model=SessionOut,
+    responses=problems(400, 409, 413, 415),
+)
+async def signup(body: Signup, door: OpenDoor) -> Response:
+    """Make an account as a Creator, an Advertiser or a Merchant, and sign in with it."""
+    return respond(await users.signup(door, body), 201, door.request)
+
+
+@router.post(
+    "/auth/login",
+    operation_id="logIn",
+    summary="Sign in",
+    response_model=SessionOut,
+    responses=problems(400, 401, 413, 415),
+)
+async def login(body: Login, door: OpenDoor) -> Response:
+    """Sign in with an e-mail address and a password."""
+    return respond(await users.login(door, body), 200, door.request)
+
+
+@router.post(
+    "/auth/token",
+    operation_id="getToken",
+    summary="Sign in with the OAuth2 password form",
+    response_model=TokenOut,
+    responses=problems(400, 401, 413, 415),
+)
+async def token(form: Annotated[OAuth2PasswordRequestForm, Depends()], door: OpenDoor) -> Response:
+    """What the Authorize button of this page calls. `username` is the e-mail address."""
+    return respond(await users.login_form(door, form.username, form.password), 200, door.request)
+
+
+@router.get(
+    "/auth/me",
+    operation_id="getMe",
+    summary="Your account",
+    response_model=UserOut,
+    responses=problems(401),
+)
+async def me(doors: Doors) -> Response:
+    """Your own account."""
+    return await doors.read(users.me)
+
+
+@router.patch(
+    "/auth/me",
+    operation_id="changeMe",
+    summary="Change your account",
+    response_model=UserOut,
+    responses=problems(400, 401, 409, 412, 413, 415),
+    openapi_extra=headers(IF_MATCH),
+)
+async def patch_me(body: ProfilePatch, doors: Doors) -> Response:
+    """Change your name or, as a merchant, what you ask of placements. Fields left out stay."""
+    return await doors.do(users.patch_me, body, doors.if_match)
+
+
+@router.get(
+    "/buyers",
+    operation_id="listBuyers",
+    summary="The directory to invite from",
+    response_model=list[BuyerOut],
+    responses=problems(401, 403),
+)
+async def buyers(
+    doors: Doors,
+    page: Paged,
+    q: Annotated[str | None, EmptyIsNone, Query(min_length=2, max_length=200, description="Part of the name.")] = None,
+    role: Annotated[BuyerRole | None, EmptyIsNone, Query(description="Only this role.")] = None,
+) -> Response:
+    """Active advertisers and merchants, newest first."""
+    return await doors.read(users.buyers, given(q=q, role=role), page)

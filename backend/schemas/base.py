@@ -1,0 +1,78 @@
+"""What every schema shares: camelCase outside, unknown fields refused coming in, every field there going out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+T = TypeVar("T")
+
+EARLIEST, LATEST = 1900, 9999
+
+
+class In(BaseModel):
+    """A body that comes in."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, validate_by_alias=True, validate_by_name=False, extra="forbid", frozen=True
+    )
+
+
+class Out(BaseModel):
+    """A body that goes out. It has no defaults: every field is always there."""
+
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, extra="forbid")
+
+
+def _absent() -> Any:
+    return None
+
+
+def absent(**more: Any) -> Any:
+    """A field of a PATCH that may be left out; `model_fields_set` tells. Null is taken only where its type says so."""
+    return Field(default_factory=_absent, **more)
+
+
+def _storable(value: str) -> str:
+    """PostgreSQL keeps no NUL in text."""
+    if "\x00" in value:
+        raise ValueError("must not contain the character NUL")
+    return value
+
+
+def _text(value: Any) -> Any:
+    """Times come as text; a bare number is not one."""
+    if not isinstance(value, str | datetime):
+        raise ValueError("must be a time in RFC 3339, like 2026-11-20T12:00:00Z")  # noqa: TRY004 pydantic wants it
+    return value
+
+
+def _sane_year(value: datetime) -> datetime:
+    if not EARLIEST <= value.year < LATEST:
+        raise ValueError(f"must lie between the years {EARLIEST} and {LATEST}")
+    return value
+
+
+def _distinct(values: list[T]) -> list[T]:
+    return list(dict.fromkeys(values))
+
+
+_trimmed = StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)
+
+Text = Annotated[str, _trimmed, AfterValidator(_storable)]
+ShortText = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_storable)
+]
+Label = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), AfterValidator(_storable)
+]
+Labels = Annotated[list[Label], Field(max_length=50), AfterValidator(_distinct)]
+Url = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=2048, pattern=r"^https?://[^\s/$.?#][^\s]*$"),
+    AfterValidator(_storable),
+]
+Moment = Annotated[AwareDatetime, BeforeValidator(_text), AfterValidator(_sane_year)]

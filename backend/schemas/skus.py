@@ -1,0 +1,60 @@
+"""SKUs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from backend.core.money import Money, must_be_number
+from backend.schemas.base import In, Labels, Out, ShortText, Text, Url, absent
+
+Percentage = Annotated[
+    Decimal,
+    BeforeValidator(must_be_number),
+    Field(ge=0, le=100, max_digits=5, decimal_places=2, allow_inf_nan=False),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": 100, "multipleOf": 0.01}),
+]
+
+
+class SkuIn(In):
+    """A new SKU."""
+
+    title: ShortText
+    price: Money
+    margin: Percentage
+    tags: Labels = []
+    description: Text | None = None
+    image_url: Url | None = None
+    external_id: ShortText | None = None
+
+
+class SkuPatch(In):
+    """What may change about a SKU."""
+
+    title: ShortText = absent()
+    price: Money = absent()
+    margin: Percentage = absent()
+    tags: Labels = absent()
+    description: Text | None = absent()
+    image_url: Url | None = absent()
+    external_id: ShortText | None = absent()
+
+
+class SkuOut(Out):
+    """A SKU."""
+
+    id: UUID
+    merchant_id: UUID
+    title: str
+    price: Decimal
+    margin: Decimal
+    tags: list[str]
+    description: str | None
+    image_url: str | None
+    external_id: str | None
+    created_at: datetime
+    updated_at: datetime

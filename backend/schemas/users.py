@@ -1,0 +1,120 @@
+"""Users, sign-up and sign-in."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import AfterValidator, EmailStr, Field, StringConstraints
+
+from backend.core.money import Money
+from backend.models.users import Role
+from backend.schemas.base import In, Labels, Out, ShortText, absent
+
+Email = Annotated[EmailStr, StringConstraints(max_length=320)]
+
+
+def _no_nul(value: str) -> str:
+    if "\x00" in value:
+        raise ValueError("must not contain the character NUL")
+    return value
+
+
+NewPassword = Annotated[
+    str,
+    StringConstraints(min_length=8, max_length=1024),
+    AfterValidator(_no_nul),
+    Field(json_schema_extra={"format": "password"}),
+]
+Password = Annotated[str, StringConstraints(max_length=1024), Field(json_schema_extra={"format": "password"})]
+
+
+class SignupRole(StrEnum):
+    """The roles one can sign up with; operators are made on the command line."""
+
+    CREATOR = Role.CREATOR.value
+    ADVERTISER = Role.ADVERTISER.value
+    MERCHANT = Role.MERCHANT.value
+
+
+class Signup(In):
+    """A new account."""
+
+    email: Email
+    password: NewPassword
+    name: ShortText
+    role: SignupRole
+
+
+class Login(In):
+    """Credentials."""
+
+    email: Annotated[str, StringConstraints(max_length=320)]
+    password: Password
+
+
+class MerchantProfileIn(In):
+    """What a merchant asks of placements."""
+
+    min_integration_fee: Money | None
+    eligibility_rules: Labels
+
+
+class ProfilePatch(In):
+    """What a user may change about themselves."""
+
+    name: ShortText = absent()
+    merchant_profile: MerchantProfileIn = absent()
+
+
+class MerchantProfile(Out):
+    """What a merchant asks of placements."""
+
+    min_integration_fee: Decimal | None
+    eligibility_rules: list[str]
+
+
+class UserOut(Out):
+    """An account, as its owner sees it."""
+
+    id: UUID
+    email: str
+    name: str
+    role: Role
+    merchant_profile: MerchantProfile | None
+    created_at: datetime
+
+
+class SessionOut(Out):
+    """A sign-in: the token for `Authorization: Bearer`, and the one to renew it with."""
+
+    token: str
+    refresh_token: str
+    expires_in: int
+    user: UserOut
+
+
+class TokenOut(Out):
+    """The OAuth2 password form's answer; its names are the standard's."""
+
+    access_token: str = Field(alias="access_token")
+    token_type: str = Field(alias="token_type")
+    expires_in: int = Field(alias="expires_in")
+
+
+class BuyerRole(StrEnum):
+    """The roles that buy."""
+
+    ADVERTISER = Role.ADVERTISER.value
+    MERCHANT = Role.MERCHANT.value
+
+
+class BuyerOut(Out):
+    """A line of the directory to invite from."""
+
+    id: UUID
+    name: str
+    role: Role

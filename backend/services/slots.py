@@ -1,0 +1,288 @@
+"""Slots: tagging a script with places to sell, finding them, inviting to the private ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache, lru_cache
+from typing import Any
+from uuid import UUID
+
+from asyncpg import Record
+from sqlalchemy import Select, bindparam, delete, exists, func, insert, or_, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.types import Uuid
+
+from backend.core import clock
+from backend.core.database import Db, Tx
+from backend.core.errors import Invalid, NotFound
+from backend.core.ids import new_id
+from backend.core.paging import Page, Sort, contains, reply_page
+from backend.core.shapes import IfMatch, Reply, Shape, whole
+from backend.core.statements import Statement
+from backend.models.bids import Bid
+from backend.models.events import SubjectType
+from backend.models.projects import Project
+from backend.models.slots import Slot, SlotInvitee, SlotStatus
+from backend.models.users import BUYERS, Role, User
+from backend.policies import bids as bid_policy
+from backend.policies import projects as project_policy
+from backend.policies import slots as policy
+from backend.policies.projects import must_own
+from backend.policies.users import Actor, must_be
+from backend.schemas.slots import SlotIn, SlotOut, SlotPatch, SlotSort
+from backend.services import deals, events
+from backend.services.projects import DEMOGRAPHICS
+
+_OWN = (
+    "id",
+    "project_id",
+    "creator_id",
+    "scene_ref",
+    "description",
+    "type",
+    "pricing_floor",
+    "modality",
+    "visibility",
+    "constraints",
+    "excluded_categories",
+    "bidding_closes_at",
+    "created_at",
+    "updated_at",
+)
+_SLOT: Shape[None] = Shape(
+    SlotOut,
+    {
+        **{name: getattr(Slot, name) for name in _OWN},
+        "status": policy.EFFECTIVE_STATUS,
+        "project": {
+            "id": Project.id,
+            "title": Project.title,
+            "genre": Project.genre,
+            "production_window": Project.production_window,
+            "demographics": DEMOGRAPHICS,
+        },
+    },
+)
+_FROM: Select[Any] = select(*_SLOT.columns).join(Project, Project.id == Slot.project_id)
+SORTS = {
+    SlotSort.NEWEST: Sort(SlotSort.NEWEST, Slot.created_at, Slot.id, descending=True),
+    SlotSort.OLDEST: Sort(SlotSort.OLDEST, Slot.created_at, Slot.id, descending=False),
+    SlotSort.DEAREST: Sort(SlotSort.DEAREST, Slot.pricing_floor, Slot.id, descending=True),
+    SlotSort.CHEAPEST: Sort(SlotSort.CHEAPEST, Slot.pricing_floor, Slot.id, descending=False),
+}
+_WORDS: Any = bindparam("p_q")
+FILTERS: Mapping[str, Any] = {
+    "genre": func.lower(Slot.genre) == func.lower(bindparam("p_genre")),
+    "type": or_(Slot.type == bindparam("p_type"), Slot.modality == bindparam("p_type")),
+    "modality": Slot.modality == bindparam("p_modality"),
+    "status": bindparam("p_status") == policy.EFFECTIVE_STATUS,
+    "visibility": Slot.visibility == bindparam("p_visibility"),
+    "project_id": Slot.project_id == bindparam("p_project_id"),
+    "min_price": Slot.pricing_floor >= bindparam("p_min_price"),
+    "max_price": Slot.pricing_floor <= bindparam("p_max_price"),
+    "q": or_(
+        Slot.scene_ref.ilike(_WORDS, escape="\\"),
+        Slot.description.ilike(_WORDS, escape="\\"),
+        Project.title.ilike(_WORDS, escape="\\"),
+    ),
+}
+
+
+@lru_cache
+def _find(role: Role) -> Statement:
+    return Statement(_FROM.where(Slot.id == bindparam("p_id"), policy.visible(role)))
+
+
+@cache
+def _list(role: Role, filters: frozenset[str], sort: SlotSort, *, after: bool) -> Statement:
+    clauses = [FILTERS[name] for name in sorted(filters)]
+    return Statement(SORTS[sort].apply(_FROM.where(policy.listed(role), *clauses), after=after))
+
+
+@lru_cache
+def _lock(role: Role) -> Statement:
+    return Statement(
+        select(Slot.id, Slot.creator_id).where(Slot.id == bindparam("p_id"), policy.visible(role)).with_for_update()
+    )
+
+
+_STANDING = Statement(
+    select(
+        policy.EFFECTIVE_STATUS.label("status"),
+        exists()
+        .where(Bid.slot_id == Slot.id, bid_policy.LIVE_ON_PAPER, ~bid_policy.OVERDUE)
+        .correlate(Slot)
+        .label("live_bids"),
+        (Slot.holder_bid_id.is_not(None) & Slot.hold_expires_at.is_(None)).label("committed"),
+    ).where(Slot.id == bindparam("p_id"))
+)
+_SLOT_COLUMNS = (
+    "id",
+    "project_id",
+    "creator_id",
+    "scene_ref",
+    "description",
+    "type",
+    "pricing_floor",
+    "modality",
+    "visibility",
+    "constraints",
+    "excluded_categories",
+    "bidding_closes_at",
+    "genre",
+)
+_CREATE = Statement(
+    insert(Slot).values(
+        **{name: bindparam(f"p_{name}") for name in _SLOT_COLUMNS},
+        status=SlotStatus.AVAILABLE.value,
+        created_at=bindparam("p_now"),
+        updated_at=bindparam("p_now"),
+    )
+)
+_PROJECT_OF = Statement(
+    select(Project.genre, Project.creator_id)
+    .where(Project.id == bindparam("p_id"), project_policy.visible(Role.CREATOR))
+    .with_for_update(read=True)
+)
+
+
+async def get(db: Db, actor: Actor, slot_id: UUID) -> Reply:
+    """One slot. Raises NotFound."""
+    row = await _find(actor.role).one(db, p_id=slot_id, p_actor=actor.id, p_now=clock.now())
+    if row is None:
+        raise NotFound
+    return _SLOT.reply(row, None)
+
+
+async def find_all(db: Db, actor: Actor, filters: dict[str, Any], sort: SlotSort, page: Page) -> Reply:
+    """The slots the caller may see. `filters` are keys of `FILTERS` with their values."""
+    binds = {f"p_{name}": value for name, value in filters.items()}
+    if "q" in filters:
+        binds["p_q"] = contains(filters["q"])
+    statement = _list(actor.role, frozenset(filters), sort, after=page.cursor is not None)
+    rows = await statement.rows(db, p_actor=actor.id, p_now=clock.now(), **binds, **SORTS[sort].binds(page))
+    return reply_page(rows, page, SORTS[sort], _SLOT, None)
+
+
+async def create(tx: Tx, actor: Actor, body: SlotIn) -> Reply:
+    """A new slot in one of the caller's projects. Raises Invalid for a project that is not theirs."""
+    must_be(actor, Role.CREATOR)
+    project = await _PROJECT_OF.one(tx, p_id=body.project_id, p_actor=actor.id)
+    if project is None:
+        raise Invalid.field("projectId", "is not one of your projects", code="unknown_project")
+    slot_id = new_id()
+    await _CREATE.one(
+        tx,
+        p_id=slot_id,
+        p_creator_id=actor.id,
+        p_genre=project["genre"],
+        p_now=clock.now(),
+        **{f"p_{name}": value for name, value in body.model_dump().items()},
+    )
+    await events.record(
+        tx, events.line(actor, "slot.created", (SubjectType.SLOT, slot_id), status=SlotStatus.AVAILABLE.value)
+    )
+    return await get(tx, actor, slot_id)
+
+
+async def _lock_own(tx: Tx, actor: Actor, slot_id: UUID) -> None:
+    """Lock the caller's own slot. Raises NotFound, Forbidden."""
+    row = await _lock(actor.role).one(tx, p_id=slot_id, p_actor=actor.id, p_now=clock.now())
+    if row is None:
+        raise NotFound
+    must_own(actor, row)
+
+
+@lru_cache
+def _patch(columns: frozenset[str]) -> Statement:
+    values = {column: bindparam(f"p_{column}") for column in columns}
+    return Statement(update(Slot).where(Slot.id == bindparam("p_id")).values(**values, updated_at=bindparam("p_now")))
+
+
+async def patch(tx: Tx, actor: Actor, slot_id: UUID, body: SlotPatch, if_match: IfMatch) -> Reply:
+    """Change what was sent; what is frozen when stands in deals.md. Raises NotFound, Forbidden, Conflict."""
+    await _lock_own(tx, actor, slot_id)
+    before = await get(tx, actor, slot_id)
+    if_match.must_allow(before.etag)
+    standing = await _STANDING.one(tx, p_id=slot_id, p_now=clock.now())
+    assert standing is not None
+    changes = {name: getattr(body, name) for name in body.model_fields_set}
+    policy.must_be_editable(
+        SlotStatus(standing["status"]), changes, live_bids=standing["live_bids"], committed=standing["committed"]
+    )
+    if changes:
+        binds = {f"p_{name}": value for name, value in changes.items()}
+        await _patch(frozenset(changes)).one(tx, p_id=slot_id, p_now=clock.now(), **binds)
+        line = events.line(actor, "slot.changed", (SubjectType.SLOT, slot_id), fields=sorted(changes))
+        await events.record(tx, line)
+    return await get(tx, actor, slot_id)
+
+
+async def remove(tx: Tx, actor: Actor, slot_id: UUID, if_match: IfMatch) -> Reply:
+    """Hide the slot; live bids on it end. Raises NotFound, Forbidden, and Conflict while a bid holds it."""
+    await _lock_own(tx, actor, slot_id)
+    if if_match.given:
+        if_match.must_allow((await get(tx, actor, slot_id)).etag)
+    await deals.remove_slots(tx, actor, slot_ids=[slot_id])
+    return Reply(b"")
+
+
+_IDS: Any = bindparam("p_ids", type_=ARRAY(Uuid()))
+_INVITEES = Statement(
+    select(SlotInvitee.user_id)
+    .where(SlotInvitee.slot_id == bindparam("p_id"))
+    .order_by(SlotInvitee.created_at, SlotInvitee.user_id)
+)
+_KNOWN_BUYERS = Statement(
+    select(User.id).where(User.id == func.any(_IDS), User.is_active, User.role.in_([role.value for role in BUYERS]))
+)
+_UNINVITE = Statement(
+    delete(SlotInvitee).where(SlotInvitee.slot_id == bindparam("p_id"), SlotInvitee.user_id != func.all(_IDS))
+)
+_INVITE = Statement(
+    upsert(SlotInvitee)
+    .values(slot_id=bindparam("p_id"), user_id=bindparam("p_user"), created_at=bindparam("p_now"))
+    .on_conflict_do_nothing()
+)
+
+
+@lru_cache
+def _owner(role: Role) -> Statement:
+    return Statement(select(Slot.creator_id).where(Slot.id == bindparam("p_id"), policy.visible(role)))
+
+
+async def invitees(db: Db, actor: Actor, slot_id: UUID) -> Reply:
+    """Who may see the slot when it is Private. Raises NotFound, Forbidden."""
+    row: Record | None = await _owner(actor.role).one(db, p_id=slot_id, p_actor=actor.id)
+    if row is None:
+        raise NotFound
+    must_own(actor, row)
+    return await _invitees(db, slot_id)
+
+
+async def _invitees(db: Db, slot_id: UUID) -> Reply:
+    value = {"userIds": [row["user_id"] for row in await _INVITEES.rows(db, p_id=slot_id)]}
+    return whole(value)
+
+
+async def invite(tx: Tx, actor: Actor, slot_id: UUID, user_ids: list[UUID], if_match: IfMatch) -> Reply:
+    """Exactly these buyers are invited from now on. Raises Invalid for an id that is no active buyer's."""
+    await _lock_own(tx, actor, slot_id)
+    if if_match.given:
+        if_match.must_allow((await _invitees(tx, slot_id)).etag)
+    wanted = list(dict.fromkeys(user_ids))
+    known = {row["id"] for row in await _KNOWN_BUYERS.rows(tx, p_ids=wanted)}
+    if unknown := [index for index, user_id in enumerate(user_ids) if user_id not in known]:
+        raise Invalid(
+            "Only active advertisers and merchants can be invited.",
+            [{"field": f"userIds.{index}", "message": "is not an active buyer"} for index in unknown],
+            code="unknown_buyer",
+        )
+    await _UNINVITE.one(tx, p_id=slot_id, p_ids=wanted)
+    now = clock.now()
+    if wanted:
+        await _INVITE.many(tx, [{"p_id": slot_id, "p_user": user_id, "p_now": now} for user_id in wanted])
+    line = events.line(actor, "slot.invited", (SubjectType.SLOT, slot_id), count=len(wanted))
+    await events.record(tx, line)
+    return await _invitees(tx, slot_id)
