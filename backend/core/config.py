@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from functools import lru_cache
 from pathlib import Path
@@ -98,8 +99,6 @@ class Settings(BaseSettings):
 
 
 def _owner_only(path: str, flags: int) -> int:
-    import os
-
     return os.open(path, flags, 0o600)
 
 

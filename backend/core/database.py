@@ -84,7 +84,7 @@ class Tx(Db):
     __slots__ = ()
 
 
-class Connection(asyncpg.Connection):  # type: ignore[type-arg]
+class Connection(asyncpg.Connection):
     """asyncpg's connection without the clean-up round trip at release: no code here leaves session state behind."""
 
     def get_reset_query(self) -> str:
@@ -166,7 +166,7 @@ class Database:
             try:
                 async with self._connection() as connection, connection.transaction():
                     result = await work(Tx(connection, self.settings))
-                return result  # noqa: TRY300 returned only after COMMIT
+                return result  # noqa: RET504, TRY300 only after COMMIT
             except _RETRIED as error:
                 if last:
                     raise Unavailable("Two changes got in each other's way; try again.", code="contention") from error

@@ -74,9 +74,9 @@ def _request_id(scope: Scope) -> str:
 
 
 def _route(scope: Scope) -> str:
-    """The path's template, so that no id or link signature is in the log; unknown paths are one kind."""
-    template = scope.get("state", {}).get("route")
-    return template if isinstance(template, str) else "(none)"
+    """The operation's name: no id and no signature is in the log; unknown paths are one kind."""
+    name = scope.get("state", {}).get("route")
+    return name if isinstance(name, str) else "(none)"
 
 
 async def _answer_failure(send: Send, request_id: str) -> None:

@@ -31,7 +31,8 @@ def _threads() -> ThreadPoolExecutor:
 @lru_cache
 def _decoy() -> str:
     """A hash that no password fits, so that an unknown user takes the time of a known one."""
-    return _context.hash("no password is this long and this well known to nobody")
+    digest: str = _context.hash("no password is this long and this well known to nobody")
+    return digest
 
 
 def _normal(password: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from asyncpg import Record
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, SQLColumnExpression
 
 from backend.core.errors import StaleVersion
 
@@ -81,7 +81,7 @@ class Shape(Generic[V]):
         columns: Columns,
         *,
         derived: Mapping[str, Derive[V]] | None = None,
-        extra: Mapping[str, ColumnElement[Any]] | None = None,
+        extra: Mapping[str, SQLColumnExpression[Any]] | None = None,
     ) -> None:
         self.model = model
         self._derived = {_alias(model, field): make for field, make in (derived or {}).items()}
@@ -102,7 +102,8 @@ class Shape(Generic[V]):
                 plan.append((alias, None))
             elif isinstance(columns[field], Mapping):
                 nested = info.annotation
-                assert isinstance(nested, type) and issubclass(nested, BaseModel)
+                assert isinstance(nested, type)
+                assert issubclass(nested, BaseModel)
                 plan.append((alias, self._read(nested, columns[field], set(), f"{prefix}{alias}.")))
             else:
                 label = f"{prefix}{alias}"

@@ -6,18 +6,47 @@ with `p_` and are the keyword arguments of every run.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from asyncpg import Record
-from sqlalchemy import Executable
+from sqlalchemy import BindParameter, Executable, bindparam
 from sqlalchemy.dialects.postgresql import asyncpg as _asyncpg
-from sqlalchemy.sql.compiler import SQLCompiler
 
 if TYPE_CHECKING:
     from backend.core.database import Db
 
-_dialect = _asyncpg.dialect()
+
+class _Compiler(_asyncpg.PGCompiler_asyncpg):
+    """Constants of a statement are written into its text, so that the planner can match them with partial indexes.
+
+    They are closed sets and numbers of our own; whatever a caller sends is a bind named `p_…`.
+    """
+
+    def visit_bindparam(self, bindparam: BindParameter[Any], *args: Any, **options: Any) -> str:
+        """A bind of ours as `$n`, a constant as itself."""
+        if not bindparam.key.startswith("p_"):
+            options["literal_binds"] = True
+        text: str = super().visit_bindparam(bindparam, *args, **options)  # type: ignore[no-untyped-call]
+        return text
+
+
+class _Dialect(_asyncpg.dialect):
+    statement_compiler = _Compiler
+    supports_statement_cache = False
+
+
+_dialect = _Dialect()  # type: ignore[no-untyped-call]
+
+
+def binds(*names: str) -> dict[str, Any]:
+    """Columns as binds of their own names, for `values(**binds("title", "genre"))`."""
+    return {name: bindparam(f"p_{name}") for name in names}
+
+
+def prefixed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by column name as keywords for a run."""
+    return {f"p_{name}": value for name, value in values.items()}
 
 
 class Statement:
@@ -26,19 +55,16 @@ class Statement:
     Run it with every bind as a keyword; a missing one raises KeyError, so nothing is silently NULL.
     """
 
-    __slots__ = ("_fixed", "_names", "sql")
+    __slots__ = ("_names", "sql")
 
     def __init__(self, statement: Executable) -> None:
         compiled = statement.compile(dialect=_dialect)  # type: ignore[attr-defined]
-        assert isinstance(compiled, SQLCompiler)
         self.sql = str(compiled)
         self._names: Sequence[str] = tuple(compiled.positiontup or ())
-        self._fixed = {name: value for name, value in compiled.params.items() if not name.startswith("p_")}
 
     def arguments(self, binds: dict[str, Any]) -> list[Any]:
         """The binds in the order of the SQL text."""
-        fixed = self._fixed
-        return [binds[name] if name in binds else fixed[name] for name in self._names]
+        return [binds[name] for name in self._names]
 
     async def rows(self, db: Db, **binds: Any) -> list[Record]:
         """Every row."""

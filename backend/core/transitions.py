@@ -30,9 +30,9 @@ class Machine:
     def target(self, action: str, actor: str, source: str | None) -> str | None:
         """Where the table leads this actor's action from this state (None: from nothing); None when nowhere."""
         for arrow in self.transitions:
-            if arrow.action == action and actor in arrow.actors:
-                if source in arrow.sources or (source is None and not arrow.sources):
-                    return arrow.target
+            starts = source in arrow.sources or (source is None and not arrow.sources)
+            if starts and arrow.action == action and actor in arrow.actors:
+                return arrow.target
         return None
 
     def actors(self, action: str) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -58,10 +59,8 @@ def _is_final_draft(content: BinaryIO) -> bool:
     parser = expat.ParserCreate()
     parser.StartElementHandler = on_element
     parser.StartDoctypeDeclHandler = on_doctype
-    try:
+    with contextlib.suppress(_Done, expat.ExpatError, ValueError, LookupError):
         parser.Parse(content.read(64 * 1024), False)
-    except (_Done, expat.ExpatError, ValueError, LookupError):
-        pass
     return roots == ["FinalDraft"]
 
 

@@ -1,7 +1,7 @@
 """Idempotency keys: the same key, caller and request get the same bytes again (api.md).
 
-The key's row is written in the effect's own transaction: a duplicate in flight waits at its unique index until the first
-has committed or vanished, and only a success is ever there to be replayed.
+The key's row is written in the effect's own transaction: a duplicate in flight waits at its unique index until the
+first has committed or vanished, and only a success is ever there to be replayed.
 """
 
 from __future__ import annotations

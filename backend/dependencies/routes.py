@@ -40,10 +40,10 @@ class Route(APIRoute):
         handle = super().get_route_handler()
         private = needs_sign_in(self.dependant)
         media_type = getattr(self.body_field.field_info, "media_type", None) if self.body_field else None
-        template = self.path_format
+        name = self.operation_id
 
         async def judge(request: Request) -> Response:
-            request.scope["state"]["route"] = template
+            request.scope["state"]["route"] = name
             if private:
                 claims_of(request)
             strict = StrictRequest(request.scope, request.receive)
@@ -51,11 +51,13 @@ class Route(APIRoute):
                 if media_type is not None:
                     await _must_be(media_type, strict)
                 return await handle(strict)
-            except (RequestValidationError, HTTPException, Problem) as error:
+            except (RequestValidationError, HTTPException, Problem) as caught:
+                # FastAPI wraps what reading the body raises; the cause is what is meant.
+                error = caught.__cause__ if isinstance(caught.__cause__, Problem) else caught
                 early = not isinstance(error, Problem) or error.status in (400, 413, 415, 422)
                 if private and early:
                     await Door(strict).must_be_signed_in()
-                raise
+                raise error from None
 
         return judge
 

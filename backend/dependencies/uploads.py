@@ -31,11 +31,13 @@ _NUMBERS = {
 _DEMOGRAPHICS = ("ageStart", "ageEnd", "gender")
 
 
-async def read_form(request: Request) -> FormData:
+@asynccontextmanager
+async def read_form(request: Request) -> AsyncIterator[FormData]:
     """The parts of a multipart body, large ones on disk. Raises UnsupportedMedia for another type."""
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise UnsupportedMedia("This call takes multipart/form-data.")
-    return await request.form(max_files=5, max_fields=50, max_part_size=256 * 1024)
+    async with request.form(max_files=5, max_fields=50, max_part_size=256 * 1024) as form:
+        yield form
 
 
 async def script_of(form: FormData) -> Script:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import BinaryIO, Protocol, cast
+from typing import BinaryIO, Protocol
 
 import obstore
 from obstore.store import LocalStore
@@ -68,7 +68,7 @@ class Storage(Files):
 
         async def chunks() -> AsyncIterator[bytes]:
             async for chunk in found.stream(min_chunk_size=_CHUNK):
-                yield bytes(cast("bytes", chunk))
+                yield bytes(chunk)
 
         return chunks()
 

@@ -6,7 +6,7 @@ Which states an action starts from and leads to is read from the transition tabl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
@@ -189,7 +189,7 @@ def _allowed(deal: Deal, party: Party) -> tuple[str, ...]:
 
 def allowed_actions(deal: Deal, party: Party) -> tuple[str, ...]:
     """What this party may do next, from the decisions that enforce it. The version's number makes no difference."""
-    return _allowed(Deal(deal.status, deal.decline_reason, deal.modality, 1, deal.creator_approved, deal.buyer_approved, deal.hold), party)  # fmt: skip
+    return _allowed(replace(deal, terms_version=1), party)
 
 
 def side_of(party: Party) -> Side:

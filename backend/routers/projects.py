@@ -37,7 +37,7 @@ async def create(request: Request, doors: Doors, shelf: Shelved) -> Response:
 
     The fields are form fields, or the same keys as one JSON part `metadata` with `demographics` nested.
     """
-    async with await read_form(request) as form:
+    async with read_form(request) as form:
         script, project = await script_of(form), project_of(form)
         doors.digest = digest_of(script, project)
         async with shelf.kept(script) as kept:
@@ -105,7 +105,7 @@ async def remove(project_id: UUID, doors: Doors) -> Response:
 )
 async def replace_script(project_id: UUID, request: Request, doors: Doors, shelf: Shelved) -> Response:
     """A multipart body with the script as `file`."""
-    async with await read_form(request) as form, shelf.kept(await script_of(form)) as kept:
+    async with read_form(request) as form, shelf.kept(await script_of(form)) as kept:
         return await doors.do(projects.replace_script, project_id, kept, doors.if_match, doors.links)
 
 

@@ -1,4 +1,4 @@
-"""Changing bids: place, new terms, approve, decline, withdraw, commit. Each locks, decides, saves (services/deals.py)."""
+"""Changing bids: place, new terms, approve, decline, withdraw, commit. Each locks, decides, saves (deals.py)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from backend.core.errors import Forbidden, Invalid, NotFound
 from backend.core.ids import new_id
 from backend.core.money import written_out
 from backend.core.shapes import Reply
-from backend.core.statements import Statement
+from backend.core.statements import Statement, binds, prefixed
 from backend.models.approvals import Approval
 from backend.models.base import Timestamp
 from backend.models.bids import BID_MACHINE, Bid, BidStatus, DeclineReason, Side
@@ -95,7 +95,7 @@ _OWN_OVERDUE = Statement(
 _BID_COLUMNS = ("id", "slot_id", "creator_id", "buyer_id", "modality", "expires_at")
 _CREATE = Statement(
     insert(Bid).values(
-        **{name: bindparam(f"p_{name}") for name in _BID_COLUMNS},
+        **binds(*_BID_COLUMNS),
         status=BidStatus.PENDING.value,
         terms_version=1,
         created_at=bindparam("p_now"),
@@ -206,9 +206,9 @@ _TERMS_COLUMNS = (
     "objective",
     "created_at",
 )
-_ADD_TERMS = Statement(insert(Terms).values({name: bindparam(f"p_{name}") for name in _TERMS_COLUMNS}))
+_ADD_TERMS = Statement(insert(Terms).values(**binds(*_TERMS_COLUMNS)))
 _SKU_COLUMNS = ("bid_id", "version", "sku_id", "buyer_id", "position")
-_NAME_SKU = Statement(insert(TermsSku).values({name: bindparam(f"p_{name}") for name in _SKU_COLUMNS}))
+_NAME_SKU = Statement(insert(TermsSku).values(**binds(*_SKU_COLUMNS)))
 _OWN_SKUS = Statement(
     select(Sku.id).where(
         Sku.id == func.any(bindparam("p_ids", type_=ARRAY(Uuid()))),
@@ -247,7 +247,7 @@ async def _write_terms(
             )
     values = {**columns, "bid_id": bid_id, "version": version, "author_id": actor.id, "created_at": clock.now()}
     values["side"] = values["side"].value
-    await _ADD_TERMS.one(tx, **{f"p_{name}": value for name, value in values.items()})
+    await _ADD_TERMS.one(tx, **prefixed(values))
     if wanted:
         await _NAME_SKU.many(
             tx,
@@ -314,7 +314,7 @@ def _amount_terms(tx: Tx, body: TermsIn, amount: Decimal, current: Record) -> st
 # Approving, ending, committing.
 
 _APPROVAL_COLUMNS = ("bid_id", "terms_version", "side", "user_id", "created_at")
-_ADD_APPROVAL = Statement(insert(Approval).values({name: bindparam(f"p_{name}") for name in _APPROVAL_COLUMNS}))
+_ADD_APPROVAL = Statement(insert(Approval).values(**binds(*_APPROVAL_COLUMNS)))
 
 
 async def approve(tx: Tx, actor: Actor, bid_id: UUID, body: ApproveIn) -> Reply:

@@ -18,7 +18,7 @@ from backend.core.database import Db
 from backend.core.errors import NotFound
 from backend.core.paging import Page, Sort, reply_page
 from backend.core.shapes import Reply, Shape, encode
-from backend.core.statements import Statement
+from backend.core.statements import Statement, prefixed
 from backend.models.bids import Bid, BidStatus, Side
 from backend.models.comments import Comment
 from backend.models.projects import Project
@@ -169,13 +169,13 @@ async def get(db: Db, actor: Actor, bid_id: UUID) -> Reply:
 
 
 async def find_all(db: Db, actor: Actor, filters: dict[str, Any], sort: BidSort, page: Page) -> Reply:
-    """The caller's bids. `filters` are keys of `FILTERS` with their values, and `awaiting`; nothing awaits operators."""
+    """The caller's bids. `filters` are keys of `FILTERS` with their values, and `awaiting` (never operators)."""
     if "awaiting" in filters and actor.role is Role.OPERATOR:
         return Reply(encode([]))
     view = View(actor, clock.now())
-    binds = {f"p_{name}": value for name, value in filters.items()}
+    values = prefixed(filters)
     statement = _list(actor.role, frozenset(filters), sort, after=page.cursor is not None)
-    rows = await statement.rows(db, p_actor=actor.id, p_now=view.now, **binds, **SORTS[sort].binds(page))
+    rows = await statement.rows(db, p_actor=actor.id, p_now=view.now, **values, **SORTS[sort].binds(page))
     return reply_page(rows, page, SORTS[sort], _LISTED, view)
 
 

@@ -17,7 +17,7 @@ from backend.core.errors import NotFound
 from backend.core.ids import new_id
 from backend.core.paging import Page, Sort, reply_page
 from backend.core.shapes import Reply, Shape, encode
-from backend.core.statements import Statement
+from backend.core.statements import Statement, binds, prefixed
 from backend.models.bids import Bid, Side
 from backend.models.commitments import Commitment, CommitmentStatus
 from backend.models.events import SubjectType
@@ -115,9 +115,9 @@ async def of_bid(db: Db, actor: Actor, bid_id: UUID) -> Reply:
 
 async def find_all(db: Db, actor: Actor, filters: dict[str, Any], page: Page) -> Reply:
     """The caller's commitments, newest first. `filters` are keys of `FILTERS` with their values."""
-    binds = {f"p_{name}": value for name, value in filters.items()}
+    values = prefixed(filters)
     statement = _list(actor.role, frozenset(filters), after=page.cursor is not None)
-    rows = await statement.rows(db, p_actor=actor.id, p_now=clock.now(), **binds, **_NEWEST.binds(page))
+    rows = await statement.rows(db, p_actor=actor.id, p_now=clock.now(), **values, **_NEWEST.binds(page))
     return reply_page(rows, page, _NEWEST, _COMMITMENT, actor)
 
 
@@ -134,7 +134,7 @@ _COLUMNS = (
 )
 _CREATE = Statement(
     insert(Commitment).values(
-        **{name: bindparam(f"p_{name}") for name in _COLUMNS},
+        **binds(*_COLUMNS),
         status=CommitmentStatus.ACTIVE.value,
         created_at=bindparam("p_now"),
         updated_at=bindparam("p_now"),

@@ -1,7 +1,7 @@
 """Lock, decide, save: what every change of a deal shares (house.md).
 
-`lock` takes the only row locks on deals, in the one order: slot, then bid. The decisions are pure (`policies`). The savers
-below write what a decision means: the bid, the hold on its slot, and the event of each.
+`lock` takes the only row locks on deals, in the one order: slot, then bid. The decisions are pure (`policies`). The
+savers below write what a decision means: the bid, the hold on its slot, and the event of each.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sqlalchemy import and_, bindparam, case, select, update
 from backend.core import clock
 from backend.core.database import Tx
 from backend.core.errors import Conflict, NotFound
-from backend.core.statements import Statement
+from backend.core.statements import Statement, binds, prefixed
 from backend.models.bids import Bid, BidStatus, DeclineReason
 from backend.models.events import ActorRole, SubjectType
 from backend.models.slots import Modality, Slot, SlotStatus
@@ -154,14 +154,15 @@ async def lock(tx: Tx, actor: Actor, bid_id: UUID) -> Locked:
 
 @lru_cache
 def _update_bid(columns: frozenset[str]) -> Statement:
-    values = {column: bindparam(f"p_{column}") for column in columns}
-    return Statement(update(Bid).where(Bid.id == bindparam("p_bid")).values(**values, updated_at=bindparam("p_now")))
+    return Statement(
+        update(Bid).where(Bid.id == bindparam("p_bid")).values(**binds(*columns), updated_at=bindparam("p_now"))
+    )
 
 
 async def save_bid(tx: Tx, bid_id: UUID, now: datetime, **columns: Any) -> None:
     """Write these columns of a bid."""
-    binds = {f"p_{name}": value for name, value in columns.items()}
-    await _update_bid(frozenset(columns)).one(tx, p_bid=bid_id, p_now=now, **binds)
+    values = prefixed(columns)
+    await _update_bid(frozenset(columns)).one(tx, p_bid=bid_id, p_now=now, **values)
 
 
 _SET_HOLD = Statement(

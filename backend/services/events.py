@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, insert
+from sqlalchemy import insert
 
 from backend.core import clock
 from backend.core.database import Tx
 from backend.core.ids import new_id
 from backend.core.logging import request_id
-from backend.core.statements import Statement
+from backend.core.statements import Statement, binds
 from backend.models.events import ActorRole, Event, SubjectType
 from backend.policies.users import Actor
 
@@ -28,7 +28,7 @@ _COLUMNS = (
     "data",
     "request_id",
 )
-_WRITE = Statement(insert(Event).values({name: bindparam(f"p_{name}") for name in _COLUMNS}))
+_WRITE = Statement(insert(Event).values(**binds(*_COLUMNS)))
 
 
 def line(

@@ -17,7 +17,7 @@ from backend.core.errors import Invalid, NotFound
 from backend.core.ids import new_id
 from backend.core.paging import Page, Sort, reply_page
 from backend.core.shapes import IfMatch, Reply, Shape
-from backend.core.statements import Statement
+from backend.core.statements import Statement, binds, prefixed
 from backend.core.tokens import Links
 from backend.core.uploads import Kept
 from backend.models.commitments import Commitment, CommitmentStatus
@@ -116,14 +116,14 @@ _COLUMNS = (
 )
 _CREATE = Statement(
     insert(Project).values(
-        **{name: bindparam(f"p_{name}") for name in _COLUMNS},
+        **binds(*_COLUMNS),
         draft_number=1,
         created_at=bindparam("p_now"),
         updated_at=bindparam("p_now"),
     )
 )
 _DRAFT_COLUMNS = ("project_id", "number", "storage_key", "file_name", "media_type", "size", "sha256", "created_at")
-_ADD_DRAFT = Statement(insert(Draft).values({name: bindparam(f"p_{name}") for name in _DRAFT_COLUMNS}))
+_ADD_DRAFT = Statement(insert(Draft).values(**binds(*_DRAFT_COLUMNS)))
 _REMOVE = Statement(
     update(Project)
     .where(Project.id == bindparam("p_id"))
@@ -207,9 +207,8 @@ async def _lock_own(tx: Tx, actor: Actor, project_id: UUID) -> Record:
 
 @lru_cache
 def _patch(columns: frozenset[str]) -> Statement:
-    values = {column: bindparam(f"p_{column}") for column in columns}
     return Statement(
-        update(Project).where(Project.id == bindparam("p_id")).values(**values, updated_at=bindparam("p_now"))
+        update(Project).where(Project.id == bindparam("p_id")).values(**binds(*columns), updated_at=bindparam("p_now"))
     )
 
 
@@ -225,8 +224,8 @@ async def patch(tx: Tx, actor: Actor, project_id: UUID, body: ProjectPatch, if_m
     if start is not None and end is not None and start > end:
         raise Invalid.field("demographics.ageStart", "must not be above ageEnd")
     if changes:
-        binds = {f"p_{name}": value for name, value in changes.items()}
-        await _patch(frozenset(changes)).one(tx, p_id=project_id, p_now=clock.now(), **binds)
+        values = prefixed(changes)
+        await _patch(frozenset(changes)).one(tx, p_id=project_id, p_now=clock.now(), **values)
         if "genre" in changes:
             await _COPY_GENRE.one(tx, p_id=project_id, p_genre=changes["genre"])
         line = events.line(actor, "project.changed", (SubjectType.PROJECT, project_id), fields=sorted(changes))

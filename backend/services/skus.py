@@ -15,7 +15,7 @@ from backend.core.errors import Conflict, NotFound
 from backend.core.ids import new_id
 from backend.core.paging import Page, Sort, reply_page
 from backend.core.shapes import IfMatch, Reply, Shape
-from backend.core.statements import Statement
+from backend.core.statements import Statement, binds, prefixed
 from backend.models.events import SubjectType
 from backend.models.skus import Sku
 from backend.models.users import Role
@@ -33,7 +33,7 @@ _LIST = {after: Statement(_NEWEST.apply(_ALL, after=after)) for after in (False,
 _COLUMNS = ("id", "merchant_id", *SkuIn.model_fields)
 _CREATE = Statement(
     insert(Sku).values(
-        **{name: bindparam(f"p_{name}") for name in _COLUMNS},
+        **binds(*_COLUMNS),
         created_at=bindparam("p_now"),
         updated_at=bindparam("p_now"),
     )
@@ -42,8 +42,9 @@ _CREATE = Statement(
 
 @lru_cache
 def _patch(columns: frozenset[str]) -> Statement:
-    values = {column: bindparam(f"p_{column}") for column in columns}
-    return Statement(update(Sku).where(Sku.id == bindparam("p_id")).values(**values, updated_at=bindparam("p_now")))
+    return Statement(
+        update(Sku).where(Sku.id == bindparam("p_id")).values(**binds(*columns), updated_at=bindparam("p_now"))
+    )
 
 
 async def get(db: Db, actor: Actor, sku_id: UUID) -> Reply:
@@ -65,15 +66,15 @@ async def create(tx: Tx, actor: Actor, body: SkuIn) -> Reply:
     """A new SKU. Raises Conflict `external_id_taken`."""
     must_be(actor, Role.MERCHANT)
     sku_id = new_id()
-    values = {f"p_{name}": value for name, value in body.model_dump().items()}
+    values = prefixed(body.model_dump())
     await _write(tx, _CREATE, p_id=sku_id, p_merchant_id=actor.id, p_now=clock.now(), **values)
     await events.record(tx, events.line(actor, "sku.created", (SubjectType.SKU, sku_id)))
     return await get(tx, actor, sku_id)
 
 
-async def _write(tx: Tx, statement: Statement, **binds: Any) -> None:
+async def _write(tx: Tx, statement: Statement, **values: Any) -> None:
     try:
-        await statement.one(tx, **binds)
+        await statement.one(tx, **values)
     except asyncpg.UniqueViolationError as error:
         if broken_constraint(error) != "uq_skus_merchant_id_external_id":
             raise
@@ -92,8 +93,8 @@ async def patch(tx: Tx, actor: Actor, sku_id: UUID, body: SkuPatch, if_match: If
     await _lock_own(tx, actor, sku_id, if_match)
     changes = {name: getattr(body, name) for name in body.model_fields_set}
     if changes:
-        binds = {f"p_{name}": value for name, value in changes.items()}
-        await _write(tx, _patch(frozenset(changes)), p_id=sku_id, p_now=clock.now(), **binds)
+        values = prefixed(changes)
+        await _write(tx, _patch(frozenset(changes)), p_id=sku_id, p_now=clock.now(), **values)
         line = events.line(actor, "sku.changed", (SubjectType.SKU, sku_id), fields=sorted(changes))
         await events.record(tx, line)
     return await get(tx, actor, sku_id)

@@ -19,7 +19,7 @@ from backend.core.errors import Invalid, NotFound
 from backend.core.ids import new_id
 from backend.core.paging import Page, Sort, contains, reply_page
 from backend.core.shapes import IfMatch, Reply, Shape, whole
-from backend.core.statements import Statement
+from backend.core.statements import Statement, binds, prefixed
 from backend.models.bids import Bid
 from backend.models.events import SubjectType
 from backend.models.projects import Project
@@ -134,7 +134,7 @@ _SLOT_COLUMNS = (
 )
 _CREATE = Statement(
     insert(Slot).values(
-        **{name: bindparam(f"p_{name}") for name in _SLOT_COLUMNS},
+        **binds(*_SLOT_COLUMNS),
         status=SlotStatus.AVAILABLE.value,
         created_at=bindparam("p_now"),
         updated_at=bindparam("p_now"),
@@ -157,11 +157,11 @@ async def get(db: Db, actor: Actor, slot_id: UUID) -> Reply:
 
 async def find_all(db: Db, actor: Actor, filters: dict[str, Any], sort: SlotSort, page: Page) -> Reply:
     """The slots the caller may see. `filters` are keys of `FILTERS` with their values."""
-    binds = {f"p_{name}": value for name, value in filters.items()}
+    values = prefixed(filters)
     if "q" in filters:
-        binds["p_q"] = contains(filters["q"])
+        values["p_q"] = contains(filters["q"])
     statement = _list(actor.role, frozenset(filters), sort, after=page.cursor is not None)
-    rows = await statement.rows(db, p_actor=actor.id, p_now=clock.now(), **binds, **SORTS[sort].binds(page))
+    rows = await statement.rows(db, p_actor=actor.id, p_now=clock.now(), **values, **SORTS[sort].binds(page))
     return reply_page(rows, page, SORTS[sort], _SLOT, None)
 
 
@@ -178,7 +178,7 @@ async def create(tx: Tx, actor: Actor, body: SlotIn) -> Reply:
         p_creator_id=actor.id,
         p_genre=project["genre"],
         p_now=clock.now(),
-        **{f"p_{name}": value for name, value in body.model_dump().items()},
+        **prefixed(body.model_dump()),
     )
     await events.record(
         tx, events.line(actor, "slot.created", (SubjectType.SLOT, slot_id), status=SlotStatus.AVAILABLE.value)
@@ -196,8 +196,9 @@ async def _lock_own(tx: Tx, actor: Actor, slot_id: UUID) -> None:
 
 @lru_cache
 def _patch(columns: frozenset[str]) -> Statement:
-    values = {column: bindparam(f"p_{column}") for column in columns}
-    return Statement(update(Slot).where(Slot.id == bindparam("p_id")).values(**values, updated_at=bindparam("p_now")))
+    return Statement(
+        update(Slot).where(Slot.id == bindparam("p_id")).values(**binds(*columns), updated_at=bindparam("p_now"))
+    )
 
 
 async def patch(tx: Tx, actor: Actor, slot_id: UUID, body: SlotPatch, if_match: IfMatch) -> Reply:
@@ -212,8 +213,8 @@ async def patch(tx: Tx, actor: Actor, slot_id: UUID, body: SlotPatch, if_match: 
         SlotStatus(standing["status"]), changes, live_bids=standing["live_bids"], committed=standing["committed"]
     )
     if changes:
-        binds = {f"p_{name}": value for name, value in changes.items()}
-        await _patch(frozenset(changes)).one(tx, p_id=slot_id, p_now=clock.now(), **binds)
+        values = prefixed(changes)
+        await _patch(frozenset(changes)).one(tx, p_id=slot_id, p_now=clock.now(), **values)
         line = events.line(actor, "slot.changed", (SubjectType.SLOT, slot_id), fields=sorted(changes))
         await events.record(tx, line)
     return await get(tx, actor, slot_id)

@@ -21,7 +21,7 @@ from backend.core.ids import new_id
 from backend.core.paging import Page, Sort, contains, reply_page
 from backend.core.passwords import check_password, hash_password
 from backend.core.shapes import IfMatch, Reply, Shape, encode
-from backend.core.statements import Statement
+from backend.core.statements import Statement, binds, prefixed
 from backend.core.tokens import Claims, make_access_token, make_secret
 from backend.models.events import ActorRole, SubjectType
 from backend.models.users import BUYERS, RefreshToken, Role, Session, User
@@ -208,8 +208,9 @@ async def me(db: Db, actor: Actor) -> Reply:
 
 @lru_cache
 def _patch(columns: frozenset[str]) -> Statement:
-    values = {column: bindparam(f"p_{column}") for column in columns}
-    return Statement(update(User).where(User.id == bindparam("p_user")).values(**values, updated_at=bindparam("p_now")))
+    return Statement(
+        update(User).where(User.id == bindparam("p_user")).values(**binds(*columns), updated_at=bindparam("p_now"))
+    )
 
 
 async def patch_me(tx: Tx, actor: Actor, body: ProfilePatch, if_match: IfMatch) -> Reply:
@@ -225,8 +226,8 @@ async def patch_me(tx: Tx, actor: Actor, body: ProfilePatch, if_match: IfMatch) 
         changes["min_integration_fee"] = body.merchant_profile.min_integration_fee
         changes["eligibility_rules"] = body.merchant_profile.eligibility_rules
     if changes:
-        binds = {f"p_{column}": value for column, value in changes.items()}
-        await _patch(frozenset(changes)).one(tx, p_user=actor.id, p_now=clock.now(), **binds)
+        values = prefixed(changes)
+        await _patch(frozenset(changes)).one(tx, p_user=actor.id, p_now=clock.now(), **values)
         await events.record(
             tx, events.line(actor, "user.changed", (SubjectType.USER, actor.id), fields=sorted(body.model_fields_set))
         )
@@ -250,8 +251,8 @@ def _buyers(filters: frozenset[str], *, after: bool) -> Statement:
 async def buyers(db: Db, actor: Actor, filters: dict[str, Any], page: Page) -> Reply:
     """The directory to invite from: active buyers, newest first. Filters `q` (part of the name) and `role`."""
     must_be(actor, Role.CREATOR, Role.OPERATOR)
-    binds = {f"p_{name}": value for name, value in filters.items()}
+    values = prefixed(filters)
     if "q" in filters:
-        binds["p_q"] = contains(filters["q"])
-    rows = await _buyers(frozenset(filters), after=page.cursor is not None).rows(db, **binds, **_NEWEST.binds(page))
+        values["p_q"] = contains(filters["q"])
+    rows = await _buyers(frozenset(filters), after=page.cursor is not None).rows(db, **values, **_NEWEST.binds(page))
     return reply_page(rows, page, _NEWEST, _BUYER, None)

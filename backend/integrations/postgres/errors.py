@@ -7,5 +7,5 @@ class PostgresError(RuntimeError):
     """The embedded PostgreSQL cannot be used; the message says why and what to do."""
 
 
-class AlreadyRunning(PostgresError):  # noqa: N818 - it names a state that is no fault of the program
+class AlreadyRunning(PostgresError):
     """Another process holds this data folder; the message names the folder and the process."""

@@ -24,7 +24,7 @@ NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": 
 
 
 @contextmanager
-def embedded_postgres(  # noqa: PLR0913 - each is a plain choice with a default, and named at the call
+def embedded_postgres(
     data_dir: Path,
     *,
     pg_bin: Path | None = None,
