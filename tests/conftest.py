@@ -1,6 +1,7 @@
 """The test bed: real PostgreSQL, built by the migrations, a database for every test, calls through HTTP.
 
-The controller starts an embedded PostgreSQL (or uses `TEST_DATABASE_URL`) and migrates a template; each test gets a clone.
+The controller starts an embedded PostgreSQL (or uses `TEST_DATABASE_URL`) and migrates a template; each test gets a
+clone.
 """
 
 from __future__ import annotations
@@ -140,7 +141,7 @@ async def dsn(worker_id: str) -> AsyncIterator[str]:
 def settings(tmp_path: Path, dsn: str) -> Settings:
     """The settings of a test's service; override this fixture to change one."""
     return Settings(
-        _env_file=None,  # type: ignore[call-arg]
+        _env_file=None,
         app_env="test",
         database_url=SecretStr(dsn),
         data_dir=tmp_path,

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 from asyncpg import Record
-from sqlalchemy import DateTime, Select, SQLColumnExpression, bindparam, tuple_
+from sqlalchemy import DateTime, Select, bindparam, tuple_
 
 from backend.core.errors import Invalid
 from backend.core.shapes import Reply, Shape, encode
@@ -35,8 +35,8 @@ class Sort:
     """A closed sort of a list: by `column` (a time or money), then by `id`, in one direction."""
 
     name: str
-    column: SQLColumnExpression[Any]
-    id: SQLColumnExpression[UUID]
+    column: InstrumentedAttribute[Any]
+    id: InstrumentedAttribute[UUID]
     descending: bool
 
     def apply(self, statement: Select[Any], *, after: bool) -> Select[Any]:

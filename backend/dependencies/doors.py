@@ -1,7 +1,8 @@
 """The two doors to the database, as a request opens them.
 
 The reading door runs a service on a connection in autocommit. The changing door opens one transaction: it signs the
-caller in inside it, claims the idempotency key, calls one service function, makes the reply, commits, and only then answers.
+caller in inside it, claims the idempotency key, calls one service function, makes the reply, commits, and only then
+answers.
 """
 
 from __future__ import annotations
