@@ -14,6 +14,7 @@ from uuid import UUID
 import msgspec
 from asyncpg import Record
 from sqlalchemy import DateTime, Select, bindparam, tuple_
+from sqlalchemy.orm import InstrumentedAttribute
 
 from backend.core.errors import Invalid
 from backend.core.shapes import Reply, Shape, encode
