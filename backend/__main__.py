@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 import uvicorn
@@ -17,6 +17,7 @@ from pydantic import SecretStr, ValidationError
 
 from backend.core.config import Settings, settings
 from backend.core.errors import Problem
+from backend.core.logging import configure_logging
 from backend.core.version import NAME
 from backend.integrations.database import database_dsn
 from backend.integrations.postgres import PostgresError, embedded_postgres, hold_server_lock
@@ -29,7 +30,7 @@ cli = typer.Typer(
 
 
 def _fail(message: str) -> NoReturn:
-    print(f"{NAME}: {message}", file=sys.stderr)
+    print(message if message.startswith(NAME) else f"{NAME}: {message}", file=sys.stderr)
     raise SystemExit(1)
 
 
@@ -54,9 +55,13 @@ def _sentences() -> Iterator[None]:
 
 
 @cli.command()
-def serve() -> None:
+def serve(
+    workers: Annotated[int | None, typer.Option(min=1, max=64, help="How many processes share the port.")] = None,
+) -> None:
     """Migrate and serve. Without DATABASE_URL an embedded PostgreSQL runs as long as the server does."""
     config = _configured()
+    if workers is not None:
+        config = config.model_copy(update={"workers": workers})
     # uvicorn raises the signal again after a graceful stop: leave through the context managers below all the same.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
@@ -64,16 +69,25 @@ def serve() -> None:
         maintenance.migrate(_dsn(ready))
         address = f"http://{'127.0.0.1' if config.host in ('0.0.0.0', '::') else config.host}:{config.port}"  # noqa: S104
         print(f"{NAME}: the API is at {address}/api/v1, its documentation at {address}/docs", flush=True)
-        uvicorn.run(
-            create_app(ready),
-            host=config.host,
-            port=config.port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=True,
-            timeout_graceful_shutdown=10,
-        )
+        _run_server(ready)
+
+
+def _run_server(config: Settings) -> None:
+    """One process serves by itself; several are children of this one, which starts a new one for each that dies."""
+    options: dict[str, Any] = {
+        "host": config.host,
+        "port": config.port,
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "timeout_graceful_shutdown": 10,
+    }
+    if config.workers == 1:
+        uvicorn.run(create_app(config), **options)
+        return
+    configure_logging(config)
+    os.environ |= {"DATABASE_URL": _dsn(config), "WORKERS": str(config.workers), "SUPERVISOR_PID": str(os.getpid())}
+    uvicorn.run("backend.main:app", workers=config.workers, **options)
 
 
 def _leave(number: int, _: object) -> None:

@@ -15,6 +15,7 @@ from backend.core.config import settings as read_settings
 from backend.core.database import Database
 from backend.core.edge import Edge
 from backend.core.logging import configure_logging
+from backend.core.processes import end_with_parent
 from backend.core.version import NAME, VERSION
 from backend.dependencies import documentation, problems
 from backend.integrations.database import database_dsn
@@ -32,6 +33,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         configure_logging(config)
+        if config.supervisor_pid is not None:
+            end_with_parent(config.supervisor_pid)
         async with AsyncExitStack() as stack:
             dsn = stack.enter_context(database_dsn(config))
             app.state.settings = config

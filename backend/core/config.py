@@ -28,6 +28,8 @@ class Settings(BaseSettings):
     app_env: Literal["development", "test", "production"] = "development"
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    supervisor_pid: int | None = None  # set by `serve` for its workers, not by hand
     public_url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
