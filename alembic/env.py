@@ -12,6 +12,7 @@ from typing import Any
 import asyncpg
 from alembic import context
 from sqlalchemy import Connection, text
+from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -19,6 +20,10 @@ from backend.core.config import settings
 from backend.core.database import normal_dsn
 from backend.integrations.database import database_dsn
 from backend.models import Base
+from backend.models.events import Xid8
+
+# SQLAlchemy does not know PostgreSQL's transaction ids when it reads the tables that are there.
+ischema_names["xid8"] = Xid8
 
 MIGRATOR_LOCK = 0x4261636B44726F70  # "BackDrop"
 

@@ -35,6 +35,9 @@ class Edge:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        method = scope["method"]
+        if method == "HEAD":  # what answers GET answers HEAD, less the body
+            scope = {**scope, "method": "GET"}
         request_id = _request_id(scope)
         started = time.perf_counter()
         status = 0
@@ -44,6 +47,8 @@ class Edge:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message["headers"], *_STANDING, (b"x-request-id", request_id.encode())]
+            elif method == "HEAD":
+                message = {**message, "body": b""}
             await send(message)
 
         state: MutableMapping[str, Any] = scope.setdefault("state", {})
@@ -51,13 +56,13 @@ class Edge:
             try:
                 await self.app(scope, receive, answer)
             except Exception:
-                log.exception("failed", method=scope["method"], route=_route(scope))
+                log.exception("failed", method=method, route=_route(scope))
                 if status:
                     raise
                 await _answer_failure(answer, request_id)
             log.info(
                 "request",
-                method=scope["method"],
+                method=method,
                 route=_route(scope),
                 status=status,
                 ms=round((time.perf_counter() - started) * 1000, 2),

@@ -10,9 +10,9 @@ from backend.core.shapes import encode
 MEDIA_TYPE = "application/problem+json"
 
 
-def written(problem: Problem, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of a problem."""
-    body: dict[str, Any] = {
+def body_of(problem: Problem, request_id: str | None) -> dict[str, Any]:
+    """The members of a problem."""
+    return {
         "type": f"urn:backdrop:problem:{problem.code}",
         "title": problem.title,
         "status": problem.status,
@@ -21,4 +21,9 @@ def written(problem: Problem, request_id: str | None) -> tuple[int, dict[str, st
         "requestId": request_id,
         **problem.extra,
     }
-    return problem.status, {"content-type": MEDIA_TYPE, "cache-control": "no-store", **problem.headers}, encode(body)
+
+
+def written(problem: Problem, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of a problem."""
+    headers = {"content-type": MEDIA_TYPE, "cache-control": "no-store", **problem.headers}
+    return problem.status, headers, encode(body_of(problem, request_id))

@@ -1,14 +1,20 @@
-"""What the documentation of a call shares with the others: its errors and its headers."""
+"""What the documentation of a call shares with the others: its errors, its headers, its examples."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from backend.core.problems import MEDIA_TYPE
+from backend.core import errors
+from backend.core.errors import Problem
+from backend.core.problems import MEDIA_TYPE, body_of
+from backend.schemas.examples import FIELDS, example_of
 from backend.schemas.problems import ProblemOut
+
+Json = dict[str, Any]
 
 _MEANINGS = {
     400: "The body is not JSON.",
@@ -23,24 +29,64 @@ _MEANINGS = {
     429: "Too many requests; `Retry-After` says when to try again.",
     503: "Try again shortly; `Retry-After` says when.",
 }
+_EXAMPLES: dict[int, Problem] = {
+    400: errors.BadRequest(_MEANINGS[400], code="malformed_json"),
+    401: errors.NotSignedIn(),
+    403: errors.Forbidden("Only buyers place bids.", code="wrong_role"),
+    404: errors.NotFound(),
+    409: errors.Conflict(
+        "Another bid holds this slot.", code="slot_locked", currentStatus="Pending", allowedActions=["decline"]
+    ),
+    412: errors.StaleVersion("This has changed since you read it; read it again and repeat your change."),
+    413: errors.TooLarge("The body is larger than this call takes."),
+    415: errors.UnsupportedMedia("This call takes application/json."),
+    422: errors.Invalid.field("amount", "Input should be greater than 0"),
+    429: errors.TooMany("Too many requests; try again in a minute.", headers={"Retry-After": "60"}),
+    503: errors.Unavailable(),
+}
 _ALWAYS = (422, 503)
-IDEMPOTENCY_KEY: dict[str, Any] = {
+_SUCCESS = {
+    "200": "The answer.",
+    "201": "Made; this is the new thing.",
+    "202": "Taken; it happens in the background.",
+    "204": "Done; there is no body.",
+}
+IDEMPOTENCY_KEY: Json = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
     "description": "A key of your own: the same key with the same request gets the same answer again.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "example": "7c9e6679-place-bid",
 }
-IF_MATCH: dict[str, Any] = {
+IF_MATCH: Json = {
     "name": "If-Match",
     "in": "header",
     "required": False,
     "description": "The `ETag` you last read: the change is refused (412) when it is no longer current.",
     "schema": {"type": "string"},
 }
+_HEADERS: dict[str, tuple[str, str]] = {
+    "X-Request-ID": ("The request's id, as the log has it. A plain one of your own is kept.", FIELDS["requestId"]),
+    "ETag": ("The version of this representation, for `If-Match`.", '"3f2a9c4be01d77aa5c0e91b2"'),
+    "Link": ('The next page, when there is one (RFC 8288), with `rel="next"`.', '</api/v1/slots?cursor=…>; rel="next"'),
+    "Idempotent-Replayed": ("`true` when the answer is the one that this `Idempotency-Key` got before.", "true"),
+    "Retry-After": ("Seconds to wait before the next try.", "1"),
+    "WWW-Authenticate": ("How to sign in.", "Bearer"),
+}
+_TAGS = {
+    "Identity": "Accounts, signing in and out, the directory of buyers.",
+    "Projects": "A script with its financing frame.",
+    "Slots": "The places in a script that can be sold, once each.",
+    "SKUs": "A merchant's products, offered for placement.",
+    "Deals": "Bids, the talk about them, terms, approvals, the commitment.",
+    "Commitments": "The binding spend, from promise to placement.",
+    "Operations": "What operators see and do.",
+    "Service": "Health and self-description.",
+}
 
 
-def problems(*codes: int) -> dict[int | str, dict[str, Any]]:
+def problems(*codes: int) -> dict[int | str, Json]:
     """The documented errors of a call: these and the ones every call has (422, 503)."""
     schema = {"$ref": f"#/components/schemas/{ProblemOut.__name__}"}
     return {
@@ -49,9 +95,16 @@ def problems(*codes: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def headers(*parameters: dict[str, Any], **more: Any) -> dict[str, Any]:
+def headers(*parameters: Json, **more: Any) -> Json:
     """`openapi_extra` for calls that take these headers."""
     return {"parameters": list(parameters), **more}
+
+
+def multipart(model: type[BaseModel]) -> Json:
+    """`openapi_extra` for a multipart body that the route reads itself."""
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema.pop("$defs", None)
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 
 OVERVIEW = """\
@@ -67,26 +120,109 @@ when there is more, follow the `Link` header. Every POST outside `/auth` takes a
 
 
 def install(app: FastAPI) -> None:
-    """Let `openapi.json` hold the schema of problem details, and none of the framework's own error shapes."""
+    """Let `openapi.json` hold what every call shares, said once: problem details, headers and examples."""
     plain = app.openapi
 
-    def openapi() -> dict[str, Any]:
+    def openapi() -> Json:
         if app.openapi_schema is None:
-            document = plain()
-            schemas = document["components"]["schemas"]
-            for name in ("HTTPValidationError", "ValidationError"):
-                schemas.pop(name, None)
-            problem = ProblemOut.model_json_schema(ref_template="#/components/schemas/{model}", by_alias=True)
-            schemas.update(problem.pop("$defs", {}))
-            schemas[ProblemOut.__name__] = problem
-            app.openapi_schema = document
+            app.openapi_schema = _complete(plain())
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def multipart(model: type[BaseModel]) -> dict[str, Any]:
-    """`openapi_extra` for a multipart body that the route reads itself."""
-    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-    schema.pop("$defs", None)
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+def _complete(document: Json) -> Json:
+    schemas = document["components"]["schemas"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    problem = ProblemOut.model_json_schema(ref_template="#/components/schemas/{model}", by_alias=True)
+    schemas.update(problem.pop("$defs", {}))
+    schemas[ProblemOut.__name__] = problem
+    document["components"]["headers"] = {
+        name: {"description": text, "schema": {"type": "string"}, "example": example}
+        for name, (text, example) in _HEADERS.items()
+    }
+    document["components"]["responses"] = {
+        type(each).__name__: _problem_response(status) for status, each in _EXAMPLES.items()
+    }
+    operations = list(_operations(document))
+    tags = {tag for operation in operations for tag in operation.get("tags", ())}
+    document["tags"] = [{"name": tag, "description": text} for tag, text in _TAGS.items() if tag in tags]
+    versioned = _versioned(operations)
+    for operation in operations:
+        _complete_operation(operation, schemas, versioned)
+    return document
+
+
+def _operations(document: Json) -> Iterator[Json]:
+    for path in document["paths"].values():
+        yield from path.values()
+
+
+def _success(operation: Json) -> tuple[str, Json]:
+    """The status and response of a call's success."""
+    return next((status, each) for status, each in operation["responses"].items() if status.startswith("2"))
+
+
+def _answer_schema(response: Json) -> Json:
+    schema: Json = response.get("content", {}).get("application/json", {}).get("schema", {})
+    return schema
+
+
+def _takes(operation: Json, name: str) -> bool:
+    return any(each["name"] == name for each in operation.get("parameters", ()))
+
+
+def _versioned(operations: list[Json]) -> set[str]:
+    """The schemas whose representations carry an ETag: those that some call changes under `If-Match`."""
+    answers = (_answer_schema(_success(each)[1]) for each in operations if _takes(each, "If-Match"))
+    return {schema["$ref"] for schema in answers if "$ref" in schema}
+
+
+def _problem_response(status: int) -> Json:
+    names = ["X-Request-ID"]
+    names += ["WWW-Authenticate"] if status == 401 else []
+    names += ["Retry-After"] if status in (429, 503) else []
+    response: Json = problems(status)[status]
+    response["headers"] = _referred(names)
+    response["content"][MEDIA_TYPE]["example"] = body_of(_EXAMPLES[status], FIELDS["requestId"])
+    return response
+
+
+def _referred(names: list[str]) -> Json:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _complete_operation(operation: Json, schemas: Mapping[str, Json], versioned: set[str]) -> None:
+    """Give one call its examples and headers, and its errors by reference."""
+    for parameter in operation.get("parameters", ()):
+        if parameter["in"] == "path" and parameter["name"] in FIELDS:
+            parameter["example"] = FIELDS[parameter["name"]]
+    for media in operation.get("requestBody", {}).get("content", {}).values():
+        media.setdefault("example", _body_example(media["schema"], schemas))
+    for code, response in operation["responses"].items():
+        if response.get("description") == _MEANINGS.get(int(code)):
+            operation["responses"][code] = {"$ref": f"#/components/responses/{type(_EXAMPLES[int(code)]).__name__}"}
+            continue
+        if response["description"] == "Successful Response":
+            response["description"] = _SUCCESS.get(code, "The answer.")
+        names = ["X-Request-ID"]
+        if code.startswith("2"):
+            names += _success_headers(operation, _answer_schema(response), versioned)
+        response["headers"] = {**response.get("headers", {}), **_referred(names)}
+        for kind, media in response.get("content", {}).items():
+            if kind == "application/json":
+                media.setdefault("example", example_of(media["schema"], schemas))
+
+
+def _success_headers(operation: Json, schema: Json, versioned: set[str]) -> list[str]:
+    names = ["ETag"] if schema.get("$ref") in versioned else []
+    names += ["Link"] if _takes(operation, "cursor") else []
+    names += ["Idempotent-Replayed"] if _takes(operation, "Idempotency-Key") else []
+    return names
+
+
+def _body_example(schema: Json, schemas: Mapping[str, Json]) -> Any:
+    """The example of a body, which may also be none at all."""
+    options = [each for each in schema.get("anyOf", ()) if each.get("type") != "null"]
+    return example_of(options[0] if options else schema, schemas, owner=schema.get("title", ""))

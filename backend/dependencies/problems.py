@@ -8,12 +8,14 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from backend.core import errors
 from backend.core.errors import Problem
 from backend.core.logging import request_id
 from backend.core.problems import written
 
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _WHERE = {"body", "query", "path", "header", "cookie"}
 _BY_STATUS: dict[int, type[Problem]] = {
     400: errors.BadRequest,
@@ -80,10 +82,21 @@ async def _on_invalid(_: Request, error: Exception) -> Response:
     return respond(invalid(found))
 
 
-async def _on_http(_: Request, error: Exception) -> Response:
+def _allowed(request: Request) -> str:
+    """Every method that some route takes on this path: a path may be several routes, one a method."""
+
+    def takes(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes)
+
+    found = [method for method in _METHODS if takes(method)]
+    return ", ".join([*found, "HEAD"] if "GET" in found else found)
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
+        allowed = _allowed(request)
         return respond(MethodNotAllowed(f"This path takes {allowed}.", headers={"Allow": allowed}))
     if error.status_code == 404:
         return respond(errors.NotFound())
