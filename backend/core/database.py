@@ -144,6 +144,8 @@ class Database:
                 raise Unavailable(code="database_unavailable") from error
             try:
                 yield connection
+            except asyncpg.DataError:
+                raise  # an argument of the wrong kind is a mistake of ours, though asyncpg calls it an InterfaceError
             except _GONE as error:
                 raise Unavailable(code="database_unavailable") from error
             finally:
