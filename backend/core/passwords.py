@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -10,6 +11,7 @@ from functools import lru_cache
 from passlib.context import CryptContext
 
 BCRYPT_LIMIT = 72  # bytes; bcrypt 5 raises above it, on hash and on verify
+LIBRARY_LIMIT = 4096  # passlib raises above it
 
 # OWASP's minimum for argon2id: 19 MiB, two passes, one lane.
 _context = CryptContext(
@@ -35,18 +37,34 @@ def _decoy() -> str:
     return digest
 
 
-def _normal(password: str) -> str:
-    """The same characters typed on another keyboard are the same password (NFKC, NIST SP 800-63B)."""
-    return unicodedata.normalize("NFKC", password)
+def _normal(password: str) -> bytes:
+    """The same characters typed on another keyboard are the same password (NFKC, NIST SP 800-63B).
+
+    What is longer than the library takes is digested first: 1024 characters can grow eighteenfold.
+    """
+    text = unicodedata.normalize("NFKC", password).encode("utf-8", "surrogatepass")
+    return text if len(text) <= LIBRARY_LIMIT else hashlib.sha512(text).hexdigest().encode()
+
+
+def _fits(password: str, digest: str) -> bool:
+    scheme = _context.identify(digest)
+    if scheme is None:
+        return False
+    # Programs that still wrote bcrypt normalised nothing, and it read no more than 72 bytes.
+    text = password.encode("utf-8", "surrogatepass")[:BCRYPT_LIMIT] if scheme == "bcrypt" else _normal(password)
+    try:
+        fits: bool = _context.verify(text, digest)
+    except ValueError:  # a hash that cannot be read, or a NUL for bcrypt
+        return False
+    return fits
 
 
 def _check(password: str, digest: str | None) -> tuple[bool, str | None]:
-    known = digest or _decoy()
-    text = _normal(password)
-    if _context.identify(known) == "bcrypt" and len(text.encode()) > BCRYPT_LIMIT:
+    decoy = _decoy()
+    fits = _fits(password, digest if digest is not None else decoy)
+    if digest is None or not fits:
         return False, None
-    valid, upgraded = _context.verify_and_update(text, known)
-    return valid and digest is not None, upgraded
+    return True, _context.hash(_normal(password)) if _context.needs_update(digest) else None
 
 
 async def hash_password(password: str) -> str:
@@ -57,6 +75,6 @@ async def hash_password(password: str) -> str:
 async def check_password(password: str, digest: str | None) -> tuple[bool, str | None]:
     """Whether the password fits, and a better hash to store when the kept one is of an older kind.
 
-    A digest of None (an unknown user) takes the same time and never fits.
+    A digest of None (an unknown user) takes the same time and never fits; neither does what is no hash at all.
     """
     return await asyncio.get_running_loop().run_in_executor(_threads(), _check, password, digest)

@@ -72,7 +72,7 @@ def read_access_token(token: str, secret: str, now: datetime) -> Claims:
             raise NotSignedIn("This token is not an access token.", code="invalid_token")
         claims = Claims(UUID(payload["sub"]), UUID(payload["sid"]))
         not_before, expires = float(payload["nbf"]), float(payload["exp"])
-    except (jwt.PyJWTError, ValueError, TypeError, AttributeError, RecursionError):
+    except (jwt.PyJWTError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         raise NotSignedIn("This token is not valid.", code="invalid_token") from None
     if not (not_before - 5 <= now.timestamp() < expires):
         raise NotSignedIn("This token has expired; sign in again.", code="token_expired")
