@@ -163,6 +163,7 @@ class Bid(Base):
             unique=True,
             postgresql_where=text("status <> 'Declined'"),
         ),
+        Index("ix_bids_committed_id", "committed_id", postgresql_where=text("committed_id IS NOT NULL")),
         Index("ix_bids_slot_id_updated_at", "slot_id", "updated_at", "id"),
         Index("ix_bids_buyer_id_updated_at", "buyer_id", "updated_at", "id"),
         Index("ix_bids_creator_id_updated_at", "creator_id", "updated_at", "id"),
