@@ -28,6 +28,7 @@ from backend.models.terms import Terms, TermsSku
 from backend.models.users import Role, User
 from backend.policies import bids as policy
 from backend.policies import slots as slot_policy
+from backend.policies.bids import Hold
 from backend.policies.deals import party_of
 from backend.policies.users import Actor
 from backend.schemas.bids import BidListed, BidOut, BidSort, TermsOut
@@ -109,13 +110,14 @@ _CONVERSATION = func.array(
 _COMMENT_COUNT = select(func.count()).where(Comment.bid_id == Bid.id).scalar_subquery()
 _EXTRA: dict[str, Any] = {**deals.SITUATION, "creator_id": Bid.creator_id, "skus": _NAMED_SKUS}
 _DERIVED = {"skus": _skus, "sku_ids": _sku_ids, "allowed_actions": _allowed}
-_LISTED: Shape[View] = Shape(BidListed, {**_COLUMNS, "comment_count": _COMMENT_COUNT}, derived=_DERIVED, extra=_EXTRA)
+LISTED: Shape[View] = Shape(BidListed, {**_COLUMNS, "comment_count": _COMMENT_COUNT}, derived=_DERIVED, extra=_EXTRA)
 _BID: Shape[View] = Shape(
     BidOut, _COLUMNS, derived={**_DERIVED, "comments": _comments}, extra={**_EXTRA, "comments": _CONVERSATION}
 )
 
 
-def _joined(statement: Select[Any]) -> Select[Any]:
+def joined(statement: Select[Any]) -> Select[Any]:
+    """The statement over bids with all that their columns come from."""
     return (
         statement.select_from(Bid)
         .join(Slot, Slot.id == Bid.slot_id)
@@ -126,12 +128,13 @@ def _joined(statement: Select[Any]) -> Select[Any]:
 
 
 def _turn(side: Side) -> Any:
-    """Whose turn it is: this side has not approved the open terms, or is to commit what both approved."""
+    """Whose turn it is: this side may approve the open terms, or commit what both approved."""
+    status = policy.EFFECTIVE_STATUS
     approved = Bid.creator_approved_version if side is Side.CREATOR else Bid.buyer_approved_version
-    open_terms = and_(
-        policy.EFFECTIVE_STATUS.in_([BidStatus.PENDING.value, BidStatus.AWAITING.value]), approved.is_(None)
-    )
-    return open_terms if side is Side.CREATOR else open_terms | (BidStatus.ACCEPTED.value == policy.EFFECTIVE_STATUS)
+    open_terms = and_(status.in_([BidStatus.PENDING.value, BidStatus.AWAITING.value]), approved.is_(None))
+    if side is Side.CREATOR:
+        return open_terms & policy.HOLD.in_([Hold.FREE.value, Hold.MINE.value])
+    return open_terms | (status == BidStatus.ACCEPTED.value)
 
 
 SORTS = {
@@ -147,7 +150,7 @@ FILTERS: Mapping[str, Any] = {
 
 @lru_cache
 def _find(role: Role) -> Statement:
-    return Statement(_joined(select(*_BID.columns)).where(Bid.id == bindparam("p_id"), policy.visible(role)))
+    return Statement(joined(select(*_BID.columns)).where(Bid.id == bindparam("p_id"), policy.visible(role)))
 
 
 @cache
@@ -155,7 +158,7 @@ def _list(role: Role, filters: frozenset[str], sort: BidSort, *, after: bool) ->
     clauses = [FILTERS[name] for name in sorted(filters - {"awaiting"})]
     if "awaiting" in filters and role is not Role.OPERATOR:
         clauses.append(_turn(Side.CREATOR if role is Role.CREATOR else Side.BUYER))
-    statement = _joined(select(*_LISTED.columns)).where(policy.visible(role), *clauses)
+    statement = joined(select(*LISTED.columns)).where(policy.visible(role), *clauses)
     return Statement(SORTS[sort].apply(statement, after=after))
 
 
@@ -176,7 +179,7 @@ async def find_all(db: Db, actor: Actor, filters: dict[str, Any], sort: BidSort,
     values = prefixed(filters)
     statement = _list(actor.role, frozenset(filters), sort, after=page.cursor is not None)
     rows = await statement.rows(db, p_actor=actor.id, p_now=view.now, **values, **SORTS[sort].binds(page))
-    return reply_page(rows, page, SORTS[sort], _LISTED, view)
+    return reply_page(rows, page, SORTS[sort], LISTED, view)
 
 
 def _term_skus(row: Record, _: None) -> list[UUID]:

@@ -18,40 +18,23 @@ from backend.core.ids import new_id
 from backend.core.paging import Page, Sort, reply_page
 from backend.core.shapes import Reply, Shape, encode
 from backend.core.statements import Statement, binds, prefixed
-from backend.models.bids import Bid, Side
+from backend.models.bids import Bid
 from backend.models.commitments import Commitment, CommitmentStatus
 from backend.models.events import SubjectType
 from backend.models.users import Role
 from backend.policies import commitments as policy
-from backend.policies.commitments import Placement
 from backend.policies.deals import party_of
-from backend.policies.slots import NOW
 from backend.policies.users import Actor
 from backend.schemas.commitments import CommitmentOut
-from backend.services import events
+from backend.services import deals, events
 from backend.services.deals import Locked
-
-# What the decisions look at, as columns.
-SITUATION: dict[str, Any] = {
-    "status": policy.EFFECTIVE_STATUS,
-    "late": Commitment.deliver_by <= NOW,
-    "cancel_requested_by": Commitment.cancel_requested_by,
-}
-
-
-def situation(row: Record, prefix: str = "") -> Placement:
-    """The pure value that the decisions take, from a row with the columns of `SITUATION`."""
-    side = row[f"{prefix}cancel_requested_by"]
-    return Placement(
-        CommitmentStatus(row[f"{prefix}status"]), row[f"{prefix}late"], Side(side) if side is not None else None
-    )
 
 
 def _allowed(row: Record, actor: Actor) -> tuple[str, ...]:
-    return policy.allowed_actions(situation(row, "_"), party_of(actor, row["_creator_id"], row["counterpartyId"]))
+    return policy.allowed_actions(deals.placement(row, "_"), party_of(actor, row["_creator_id"], row["counterpartyId"]))
 
 
-_COMMITMENT: Shape[Actor] = Shape(
+COMMITMENT: Shape[Actor] = Shape(
     CommitmentOut,
     {
         "id": Commitment.id,
@@ -71,9 +54,9 @@ _COMMITMENT: Shape[Actor] = Shape(
         "created_at": Commitment.created_at,
     },
     derived={"allowed_actions": _allowed},
-    extra={**SITUATION, "creator_id": Commitment.creator_id},
+    extra={**deals.PLACEMENT, "creator_id": Commitment.creator_id},
 )
-_ALL = select(*_COMMITMENT.columns).join(Bid, Bid.id == Commitment.bid_id)
+ALL = select(*COMMITMENT.columns).join(Bid, Bid.id == Commitment.bid_id)
 _NEWEST = Sort("-createdAt", Commitment.created_at, Commitment.id, descending=True)
 FILTERS: Mapping[str, Any] = {
     "status": bindparam("p_status") == policy.EFFECTIVE_STATUS,
@@ -83,18 +66,18 @@ FILTERS: Mapping[str, Any] = {
 
 @lru_cache
 def _find(role: Role) -> Statement:
-    return Statement(_ALL.where(Commitment.id == bindparam("p_id"), policy.visible(role)))
+    return Statement(ALL.where(Commitment.id == bindparam("p_id"), policy.visible(role)))
 
 
 @lru_cache
 def _of_bid(role: Role) -> Statement:
-    return Statement(_ALL.where(Commitment.bid_id == bindparam("p_bid"), policy.visible(role)))
+    return Statement(ALL.where(Commitment.bid_id == bindparam("p_bid"), policy.visible(role)))
 
 
 @lru_cache
 def _list(role: Role, filters: frozenset[str], *, after: bool) -> Statement:
     clauses = [FILTERS[name] for name in sorted(filters)]
-    return Statement(_NEWEST.apply(_ALL.where(policy.visible(role), *clauses), after=after))
+    return Statement(_NEWEST.apply(ALL.where(policy.visible(role), *clauses), after=after))
 
 
 async def get(db: Db, actor: Actor, commitment_id: UUID) -> Reply:
@@ -102,7 +85,7 @@ async def get(db: Db, actor: Actor, commitment_id: UUID) -> Reply:
     row = await _find(actor.role).one(db, p_id=commitment_id, p_actor=actor.id, p_now=clock.now())
     if row is None:
         raise NotFound
-    return Reply(encode(_COMMITMENT.value(row, actor)))
+    return Reply(encode(COMMITMENT.value(row, actor)))
 
 
 async def of_bid(db: Db, actor: Actor, bid_id: UUID) -> Reply:
@@ -110,7 +93,7 @@ async def of_bid(db: Db, actor: Actor, bid_id: UUID) -> Reply:
     row = await _of_bid(actor.role).one(db, p_bid=bid_id, p_actor=actor.id, p_now=clock.now())
     if row is None:
         raise NotFound
-    return Reply(encode(_COMMITMENT.value(row, actor)))
+    return Reply(encode(COMMITMENT.value(row, actor)))
 
 
 async def find_all(db: Db, actor: Actor, filters: dict[str, Any], page: Page) -> Reply:
@@ -118,7 +101,7 @@ async def find_all(db: Db, actor: Actor, filters: dict[str, Any], page: Page) ->
     values = prefixed(filters)
     statement = _list(actor.role, frozenset(filters), after=page.cursor is not None)
     rows = await statement.rows(db, p_actor=actor.id, p_now=clock.now(), **values, **_NEWEST.binds(page))
-    return reply_page(rows, page, _NEWEST, _COMMITMENT, actor)
+    return reply_page(rows, page, _NEWEST, COMMITMENT, actor)
 
 
 _COLUMNS = (
