@@ -215,7 +215,7 @@ def example_of(schema: Schema, schemas: Mapping[str, Schema], field: str = "", o
         name = schema["$ref"].rsplit("/", 1)[-1]
         return example_of(schemas[name], schemas, field, name)
     if "properties" in schema:
-        is_body = owner.endswith(("In", "Patch")) or owner.startswith("Body_")
+        is_body = owner.endswith(("In", "Patch", "Form")) or owner.startswith("Body_")
         return {
             name: example_of(each, schemas, name, owner)
             for name, each in schema["properties"].items()
