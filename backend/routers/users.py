@@ -11,7 +11,17 @@ from backend.dependencies.documentation import IF_MATCH, headers, problems
 from backend.dependencies.doors import Doors, OpenDoor, respond
 from backend.dependencies.paging import EmptyIsNone, Paged, given
 from backend.dependencies.routes import Route
-from backend.schemas.users import BuyerOut, BuyerRole, Login, ProfilePatch, SessionOut, Signup, TokenOut, UserOut
+from backend.schemas.users import (
+    BuyerOut,
+    BuyerRole,
+    Login,
+    NamePart,
+    ProfilePatch,
+    SessionOut,
+    Signup,
+    TokenOut,
+    UserOut,
+)
 from backend.services import users
 
 router = APIRouter(route_class=Route, tags=["Identity"])
@@ -89,7 +99,7 @@ async def patch_me(body: ProfilePatch, doors: Doors) -> Response:
 async def buyers(
     doors: Doors,
     page: Paged,
-    q: Annotated[str | None, EmptyIsNone, Query(min_length=2, max_length=200, description="Part of the name.")] = None,
+    q: Annotated[NamePart | None, EmptyIsNone, Query(description="Part of the name.")] = None,
     role: Annotated[BuyerRole | None, EmptyIsNone, Query(description="Only this role.")] = None,
 ) -> Response:
     """Active advertisers and merchants, newest first."""

@@ -5,16 +5,24 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, EmailStr, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, EmailStr, Field, StringConstraints
 
 from backend.core.money import Money
 from backend.models.users import Role
 from backend.schemas.base import In, Labels, Out, ShortText, absent
 
-Email = Annotated[EmailStr, StringConstraints(max_length=320)]
+
+def _bare(value: Any) -> Any:
+    """Only the address: pydantic would also take `Ada <ada@example.com>`."""
+    if isinstance(value, str) and value.rstrip().endswith(">"):
+        raise ValueError("is not a valid email address")
+    return value
+
+
+Email = Annotated[EmailStr, BeforeValidator(_bare), StringConstraints(max_length=320)]
 
 
 def _no_nul(value: str) -> str:
@@ -110,6 +118,11 @@ class BuyerRole(StrEnum):
 
     ADVERTISER = Role.ADVERTISER.value
     MERCHANT = Role.MERCHANT.value
+
+
+NamePart = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=2, max_length=200), AfterValidator(_no_nul)
+]
 
 
 class BuyerOut(Out):
