@@ -17,6 +17,7 @@ from backend.models.bids import BID_MACHINE, CREATOR_REASONS, LIVE, Bid, BidStat
 from backend.models.slots import Modality, Slot, SlotStatus
 from backend.models.users import Role
 from backend.policies.deals import Decision, HoldChange, Party, Refusal, Repeat, Step
+from backend.policies.slots import EFFECTIVE_STATUS as SLOT_STATUS
 from backend.policies.slots import NOW, hold_overdue
 
 
@@ -42,7 +43,8 @@ EFFECTIVE_REASON: ColumnElement[str | None] = case(
     (OVERDUE, DeclineReason.EXPIRED.value),
     else_=Bid.decline_reason,
 )
-HOLDS_NOW: ColumnElement[bool] = and_(HOLDS_ON_PAPER, ~OVERDUE)
+# The holder of a Completed slot holds no more: a slot is Locked exactly while a bid holds it.
+HOLDS_NOW: ColumnElement[bool] = and_(HOLDS_ON_PAPER, SLOT_STATUS.in_([SlotStatus.LOCKED.value]))
 
 
 class Hold(StrEnum):
@@ -52,6 +54,15 @@ class Hold(StrEnum):
     MINE = "mine"
     OTHER = "other"
     SOLD = "sold"
+
+
+# The same in SQL; a hold that has run out is none.
+HOLD: ColumnElement[str] = case(
+    (Slot.holder_bid_id.is_(None) | hold_overdue, Hold.FREE.value),
+    (Slot.holder_bid_id == Bid.id, Hold.MINE.value),
+    (Slot.hold_expires_at.is_(None), Hold.SOLD.value),
+    else_=Hold.OTHER.value,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,25 +51,44 @@ class OnBehalfOf(In):
     reason: Text
 
 
+class OnASide(In):
+    """A body that may come from an operator acting for a side."""
+
+    on_behalf_of: OnBehalfOf | None = None
+
+    @property
+    def side(self) -> Side | None:
+        """The side that an operator acts for."""
+        return self.on_behalf_of.side if self.on_behalf_of is not None else None
+
+    @property
+    def operators_reason(self) -> str | None:
+        """Why an operator steps in."""
+        return self.on_behalf_of.reason if self.on_behalf_of is not None else None
+
+    @property
+    def on_record(self) -> dict[str, Side]:
+        """What the event says of it: the side. The reason is free text and becomes a comment."""
+        return {"on_behalf_of": self.on_behalf_of.side} if self.on_behalf_of is not None else {}
+
+
 class ApproveIn(In):
     """A yes; `termsVersion`, when given, must be the current one."""
 
     terms_version: Version | None = None
 
 
-class DeclineIn(In):
+class DeclineIn(OnASide):
     """A no, with its reason."""
 
     reason: CreatorReason
     note: Text | None = None
-    on_behalf_of: OnBehalfOf | None = None
 
 
-class WithdrawIn(In):
+class WithdrawIn(OnASide):
     """The buyer takes the bid back."""
 
     note: Text | None = None
-    on_behalf_of: OnBehalfOf | None = None
 
 
 class CommitIn(In):

@@ -4,33 +4,38 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Self
 from uuid import UUID
+
+from pydantic import model_validator
 
 from backend.models.bids import BidStatus, Side
 from backend.models.commitments import CommitmentStatus
-from backend.schemas.base import In, Out, Text, Url
-from backend.schemas.bids import OnBehalfOf
+from backend.schemas.base import Out, Text, Url
+from backend.schemas.bids import OnASide
 
 
-class DeliverIn(In):
+class DeliverIn(OnASide):
     """The placement is delivered: a link to it, or a note, or both."""
 
     note: Text | None = None
     evidence_url: Url | None = None
-    on_behalf_of: OnBehalfOf | None = None
+
+    @model_validator(mode="after")
+    def _shows_something(self) -> Self:
+        if self.note is None and self.evidence_url is None:
+            raise ValueError("give a note or an evidenceUrl")
+        return self
 
 
-class ConfirmIn(In):
+class ConfirmIn(OnASide):
     """The buyer confirms; a body is needed only from an operator."""
 
-    on_behalf_of: OnBehalfOf | None = None
 
-
-class ReasonIn(In):
+class ReasonIn(OnASide):
     """Why a delivery is rejected, or a commitment cancelled."""
 
     reason: Text
-    on_behalf_of: OnBehalfOf | None = None
 
 
 class CommitmentOut(Out):

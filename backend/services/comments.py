@@ -70,6 +70,13 @@ async def add(tx: Tx, actor: Actor, bid_id: UUID, text: str) -> UUID:
     return comment_id
 
 
+async def say(tx: Tx, actor: Actor, bid_id: UUID, *texts: str | None) -> None:
+    """Free text never goes into an event: a note or a reason becomes a comment on the bid, which both parties read."""
+    for text in texts:
+        if text is not None:
+            await add(tx, actor, bid_id, text)
+
+
 async def create(tx: Tx, actor: Actor, bid_id: UUID, text: str) -> Reply:
     """A new message, in any state of the bid. Raises NotFound."""
     await _must_see(tx, actor, bid_id)
