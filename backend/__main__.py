@@ -21,6 +21,7 @@ from backend.core.logging import configure_logging
 from backend.core.version import NAME
 from backend.integrations.database import database_dsn
 from backend.integrations.postgres import PostgresError, embedded_postgres, hold_server_lock
+from backend.jobs import deadlines
 from backend.main import create_app
 from backend.services import maintenance
 
@@ -155,6 +156,15 @@ def check() -> None:
         print(f"{'ok   ' if finding.ok else 'WRONG'} {finding.what}{'' if finding.ok else ': ' + finding.advice}")
     if not all(finding.ok for finding in findings):
         raise SystemExit(1)
+
+
+@cli.command()
+def expire() -> None:
+    """Write everything that has run out as ended. The server's own timer does the same."""
+    config = _configured()
+    with _sentences(), database_dsn(config) as dsn:
+        written = asyncio.run(deadlines.expire_all(dsn, config))
+    print(f"{NAME}: {written} rows were written as ended.")
 
 
 def main(run: Callable[[], object] = cli) -> None:

@@ -20,6 +20,7 @@ from backend.core.version import NAME, VERSION
 from backend.dependencies import documentation, problems
 from backend.integrations.database import database_dsn
 from backend.integrations.storage import Storage
+from backend.jobs import worker
 from backend.routers import bids, commitments, health, projects, skus, slots, users
 
 API = "/api/v1"
@@ -41,6 +42,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             app.state.secret = config.signing_secret()
             app.state.storage = Storage(config.uploads)
             app.state.database = await stack.enter_async_context(Database.opened(dsn, config))
+            if config.app_env != "test":
+                await stack.enter_async_context(worker.running(app.state.database))
             yield
 
     app = FastAPI(

@@ -50,6 +50,17 @@ class Settings(BaseSettings):
     max_body_kb: Annotated[int, Field(ge=16, le=65536)] = 1024
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
 
+    smtp_url: SecretStr | None = None
+    smtp_host: str | None = None
+    smtp_port: Annotated[int, Field(ge=1, le=65535)] = 587
+    smtp_username: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_starttls: bool = True
+    mail_from: Annotated[str, Field(pattern=r"^[^\r\n]*[^\s@<>]+@[^\s@<>]+>?$")] = "BackDrop <backdrop@localhost>"
+    frontend_url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] = "http://localhost:5173"
+    password_reset_expires_in: Seconds = 30 * MINUTE
+    hold_reminder_before: Seconds = DAY
+
     bid_expires_in: Seconds = 14 * DAY
     hold_expires_in: Seconds = 3 * DAY
     commit_within: Seconds = 7 * DAY
@@ -57,6 +68,7 @@ class Settings(BaseSettings):
     confirm_within: Seconds = 14 * DAY
     hold_cooldown: Seconds = DAY
     max_holds: Annotated[int, Field(ge=1, le=10_000)] = 10
+    timer_interval: Annotated[float, Field(gt=0, le=3600)] = 5.0
 
     @field_validator("cors_origins", mode="before")
     @classmethod
@@ -77,6 +89,11 @@ class Settings(BaseSettings):
             if "*" in self.cors_origins:
                 raise ValueError("CORS_ORIGINS must name its origins when APP_ENV is production")
         return self
+
+    @property
+    def mails(self) -> Path:
+        """The folder that mails are written to while no mail server is configured."""
+        return self.data_dir / "mail"
 
     @property
     def uploads(self) -> Path:

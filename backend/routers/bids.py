@@ -27,7 +27,8 @@ from backend.schemas.bids import (
 )
 from backend.schemas.comments import CommentIn, CommentOut
 from backend.schemas.commitments import CommitmentOut
-from backend.services import bidding, bids, comments
+from backend.schemas.events import EventOut
+from backend.services import bidding, bids, comments, events
 
 router = APIRouter(route_class=Route, tags=["Deals"])
 
@@ -180,3 +181,15 @@ async def conversation(bid_id: UUID, doors: Doors, page: Paged) -> Response:
 async def comment(bid_id: UUID, body: CommentIn, doors: Doors) -> Response:
     """A message on the bid, in any of its states."""
     return await doors.make(comments.create, bid_id, body.text)
+
+
+@router.get(
+    "/bids/{bid_id}/events",
+    operation_id="listBidEvents",
+    summary="The deal's history",
+    response_model=list[EventOut],
+    responses=problems(401, 404),
+)
+async def history(bid_id: UUID, doors: Doors, page: Paged) -> Response:
+    """Oldest first: what happened to the bid, its hold and its commitment, and who did it."""
+    return await doors.read(events.of_bid, bid_id, page)

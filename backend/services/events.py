@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert
+from asyncpg import Record
+from pydantic.alias_generators import to_camel
+from sqlalchemy import bindparam, insert, select
 
 from backend.core import clock
-from backend.core.database import Tx
+from backend.core.database import Db, Tx
+from backend.core.errors import NotFound
 from backend.core.ids import new_id
 from backend.core.logging import request_id
+from backend.core.paging import Page, Sort, reply_page
+from backend.core.shapes import Reply, Shape
 from backend.core.statements import Statement, binds
+from backend.models.bids import Bid
 from backend.models.events import ActorRole, Event, SubjectType
+from backend.models.users import Role
+from backend.policies import bids as policy
 from backend.policies.users import Actor
+from backend.schemas.events import EventOut
 
 _COLUMNS = (
     "id",
@@ -71,3 +81,45 @@ async def record(tx: Tx, *lines: dict[str, Any]) -> None:
         await _WRITE.one(tx, **lines[0])
     else:
         await _WRITE.many(tx, lines)
+
+
+# Reading.
+
+
+def _data(row: Record, _: Actor) -> dict[str, Any]:
+    status = {"status": row["_status"]} if row["_status"] is not None else {}
+    return status | {to_camel(key): value for key, value in row["_data"].items()}
+
+
+def _request_id(row: Record, reader: Actor) -> str | None:
+    """Only operators see the request behind another's line: it could tie a rival's call to what it caused here."""
+    return row["_request_id"] if reader.role is Role.OPERATOR or row["actorId"] == reader.id else None
+
+
+EVENT: Shape[Actor] = Shape(
+    EventOut,
+    {
+        name: getattr(Event, name)
+        for name in ("id", "at", "actor_id", "actor_role", "action", "subject_type", "subject_id")
+    },
+    derived={"data": _data, "request_id": _request_id},
+    extra={"status": Event.status, "data": Event.data, "request_id": Event.request_id},
+)
+_OLDEST = Sort("at", Event.at, Event.id, descending=False)
+_HISTORY = {
+    after: Statement(_OLDEST.apply(select(*EVENT.columns).where(Event.bid_id == bindparam("p_bid")), after=after))
+    for after in (False, True)
+}
+
+
+@lru_cache
+def _visible(role: Role) -> Statement:
+    return Statement(select(Bid.id).where(Bid.id == bindparam("p_bid"), policy.visible(role)))
+
+
+async def of_bid(db: Db, actor: Actor, bid_id: UUID, page: Page) -> Reply:
+    """The deal's history, oldest first: the bid, its hold on the slot, its commitment. Raises NotFound."""
+    if await _visible(actor.role).value(db, p_bid=bid_id, p_actor=actor.id) is None:
+        raise NotFound
+    rows = await _HISTORY[page.cursor is not None].rows(db, p_bid=bid_id, **_OLDEST.binds(page))
+    return reply_page(rows, page, _OLDEST, EVENT, actor)

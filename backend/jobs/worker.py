@@ -1,0 +1,44 @@
+"""The worker: a loop inside every server process that does what is due."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import structlog
+
+from backend.core.database import Database
+from backend.jobs import deadlines
+
+# Each does a bounded piece of what is due and answers how much it did.
+Job = Callable[[Database], Awaitable[int]]
+JOBS: Sequence[Job] = (deadlines.expire_due,)
+
+log = structlog.get_logger()
+
+
+async def run(database: Database, stop: asyncio.Event, jobs: Sequence[Job] = JOBS) -> None:
+    """Do every job, then wait `TIMER_INTERVAL` seconds, until `stop` is set. A job that fails is logged."""
+    while not stop.is_set():
+        for job in jobs:
+            try:
+                await job(database)
+            except Exception:
+                log.exception("job_failed", job=f"{job.__module__}.{getattr(job, '__name__', job)}")
+        try:
+            await asyncio.wait_for(stop.wait(), database.settings.timer_interval)
+        except TimeoutError:
+            continue
+
+
+@asynccontextmanager
+async def running(database: Database, jobs: Sequence[Job] = JOBS) -> AsyncIterator[None]:
+    """The worker runs until the block ends; what it is doing then is finished first."""
+    stop = asyncio.Event()
+    task = asyncio.create_task(run(database, stop, jobs))
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
