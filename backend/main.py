@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from fastapi_swagger import patch_fastapi
 from starlette.middleware.cors import CORSMiddleware
 
@@ -21,10 +21,21 @@ from backend.dependencies import documentation, problems
 from backend.integrations.database import database_dsn
 from backend.integrations.storage import Storage
 from backend.jobs import worker
-from backend.routers import bids, commitments, health, projects, skus, slots, users
+from backend.routers import bids, commitments, health, memo, operators, projects, skus, slots, stats, users
 
 API = "/api/v1"
-ROUTERS = (users.router, projects.router, slots.router, skus.router, bids.router, commitments.router, health.router)
+ROUTERS = (
+    users.router,
+    projects.router,
+    slots.router,
+    skus.router,
+    bids.router,
+    stats.router,  # before /commitments/{commitment_id}
+    memo.router,
+    commitments.router,
+    operators.router,
+    health.router,
+)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -55,7 +66,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
-        max_body_size=config.max_body_kb * 1024,
     )
     app.add_middleware(
         CORSMiddleware,
@@ -65,15 +75,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         expose_headers=["ETag", "Link", "Idempotent-Replayed", "X-Request-ID", "Retry-After", "Content-Disposition"],
         max_age=600,
     )
-    app.add_middleware(Edge)
+    app.add_middleware(Edge, most=config.max_body_kb * 1024)
     problems.install(app)
     patch_fastapi(app, docs_url="/docs", title=f"{NAME} API")
     app.include_router(health.probes)
     for router in ROUTERS:
         app.include_router(router, prefix=API)
-    large = APIRouter(max_body_size=config.max_upload_mb * 1024 * 1024)
-    large.include_router(projects.uploads, prefix=API)
-    app.include_router(large)
     app.include_router(health.probes, prefix=API, include_in_schema=False)
     documentation.install(app)
     return app

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from backend.core.errors import Problem
+from backend.core.errors import Problem, TooLarge
 from backend.core.ids import new_id
 from backend.core.problems import written
 
@@ -25,10 +25,14 @@ _STANDING = [
 
 
 class Edge:
-    """Wraps the whole application. It never buffers a body and never logs a query string, a header or a body."""
+    """Wraps the whole application. It never buffers a body and never logs a query string, a header or a body.
 
-    def __init__(self, app: ASGIApp) -> None:
+    A body may have `most` bytes; a route that takes more says so in the request's state, as `most`.
+    """
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
         self.app = app
+        self.most = most
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever happens inside."""
@@ -52,9 +56,21 @@ class Edge:
             await send(message)
 
         state: MutableMapping[str, Any] = scope.setdefault("state", {})
+        announced, read = _content_length(scope), 0
+
+        async def limited() -> Message:
+            nonlocal read
+            if announced > state.get("most", self.most):
+                raise TooLarge("The body is larger than this call takes.")
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > state.get("most", self.most):
+                raise TooLarge("The body is larger than this call takes.")
+            return message
+
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
-                await self.app(scope, receive, answer)
+                await self.app(scope, limited, answer)
             except Exception:
                 log.exception("failed", method=method, route=_route(scope))
                 if status:
@@ -76,6 +92,12 @@ def _request_id(scope: Scope) -> str:
         if name == b"x-request-id" and _OWN_ID.match(value):
             return str(value, "ascii")
     return str(new_id())
+
+
+def _content_length(scope: Scope) -> int:
+    """The bytes that the request announces; 0 when it does not say."""
+    value = dict(scope["headers"]).get(b"content-length", b"0")
+    return int(value) if value.isdigit() else 0
 
 
 def _route(scope: Scope) -> str:

@@ -40,6 +40,11 @@ class Sort:
     id: InstrumentedAttribute[UUID]
     descending: bool
 
+    @property
+    def _full_name(self) -> str:
+        """The list and its order: a cursor of another is not taken."""
+        return f"{self.column.class_.__tablename__} {self.name}"
+
     def apply(self, statement: Select[Any], *, after: bool) -> Select[Any]:
         """Order and bound the statement; binds are `p_after_key`, `p_after_id` and `p_limit`."""
         order = (self.column.desc(), self.id.desc()) if self.descending else (self.column.asc(), self.id.asc())
@@ -59,7 +64,7 @@ class Sort:
                 name, key, row_id = msgspec.json.decode(
                     base64.urlsafe_b64decode(page.cursor), type=tuple[str, str, UUID]
                 )
-                if name != self.name:
+                if name != self._full_name:
                     raise ValueError("another sort")
                 kind = datetime if isinstance(self.column.type, DateTime) else Decimal
                 binds["p_after_key"] = msgspec.convert(key, kind)
@@ -72,7 +77,7 @@ class Sort:
         """The cursor that continues after this row."""
         key = row["_sort"]
         text = key.isoformat() if isinstance(key, datetime) else str(key)
-        return base64.urlsafe_b64encode(encode((self.name, text, row_id))).decode()
+        return base64.urlsafe_b64encode(encode((self._full_name, text, row_id))).decode()
 
 
 def contains(words: str) -> str:

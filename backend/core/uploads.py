@@ -65,7 +65,7 @@ def _is_final_draft(content: BinaryIO) -> bool:
 
 
 def _is_fountain(content: BinaryIO) -> bool:
-    """Plain UTF-8 text without control characters, all the way."""
+    """Plain UTF-8 text without control characters, all the way, that is not one of the other two kinds."""
     decode = codecs.getincrementaldecoder("utf-8-sig")().decode
     control = {chr(code) for code in range(32)} - set("\t\n\r\f\v")
     try:
@@ -76,7 +76,8 @@ def _is_fountain(content: BinaryIO) -> bool:
     except UnicodeDecodeError:
         return False
     content.seek(0)
-    return not content.read(5).startswith((b"%PDF-", b"<?xml"))
+    start = content.read(1024).removeprefix(codecs.BOM_UTF8).lstrip()
+    return not start.startswith((b"%PDF-", b"<?xml", b"<FinalDraft"))
 
 
 _KINDS: dict[str, tuple[str, str, Callable[[BinaryIO], bool]]] = {

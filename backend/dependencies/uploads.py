@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
-from backend.core.errors import Invalid, UnsupportedMedia
+from backend.core.errors import BadRequest, Invalid, UnsupportedMedia
 from backend.core.parsing import parse_json
 from backend.core.uploads import Kept, Script, inspect
 from backend.dependencies.problems import invalid
@@ -24,11 +24,12 @@ from backend.schemas.projects import ProjectIn
 M = TypeVar("M", bound=BaseModel)
 
 _NUMBERS = {
-    "budgetTarget": (Decimal, re.compile(r"-?\d{1,15}(\.\d{1,10})?")),
-    "ageStart": (int, re.compile(r"-?\d{1,10}")),
-    "ageEnd": (int, re.compile(r"-?\d{1,10}")),
+    "budgetTarget": (Decimal, re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,10})?")),
+    "ageStart": (int, re.compile(r"-?[0-9]{1,10}")),
+    "ageEnd": (int, re.compile(r"-?[0-9]{1,10}")),
 }
 _DEMOGRAPHICS = ("ageStart", "ageEnd", "gender")
+_MOST_TEXT = 256 * 1024
 
 
 @asynccontextmanager
@@ -36,32 +37,64 @@ async def read_form(request: Request) -> AsyncIterator[FormData]:
     """The parts of a multipart body, large ones on disk. Raises UnsupportedMedia for another type."""
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise UnsupportedMedia("This call takes multipart/form-data.")
-    async with request.form(max_files=5, max_fields=50, max_part_size=256 * 1024) as form:
+    async with request.form(max_files=5, max_fields=50, max_part_size=_MOST_TEXT) as form:
         yield form
+
+
+def file_of(form: FormData, *names: str) -> UploadFile:
+    """The one file part, under one of these names. Raises Invalid."""
+    found = [part for name, part in form.multi_items() if name in names]
+    if len(found) != 1 or not isinstance(found[0], UploadFile):
+        raise Invalid.field(names[0], "is required, as one file part")
+    return found[0]
+
+
+def must_hold_only(form: FormData, *names: str) -> None:
+    """Raises Invalid for a part of any other name."""
+    if unknown := sorted(set(form) - set(names)):
+        errors = [{"field": name[:100], "message": "is not a field of this call"} for name in unknown]
+        raise Invalid(f"{errors[0]['field']}: is not a field of this call.", errors)
 
 
 async def script_of(form: FormData) -> Script:
     """The part `file`, checked in a thread. Raises Invalid, UnsupportedMedia."""
-    part = form.get("file")
-    if not isinstance(part, UploadFile):
-        raise Invalid.field("file", "is required, as a file part")
+    part = file_of(form, "file")
     return await run_in_threadpool(inspect, part.file, part.filename or "")
 
 
-def project_of(form: FormData) -> ProjectIn:
-    """The project's fields: form fields, or one JSON part `metadata`. Raises Invalid."""
+async def draft_of(form: FormData) -> Script:
+    """The part `file` of a body that has no other. Raises Invalid, UnsupportedMedia."""
+    must_hold_only(form, "file")
+    return await script_of(form)
+
+
+async def project_of(form: FormData) -> ProjectIn:
+    """The project's fields: form fields, or one JSON part `metadata`. Raises Invalid, BadRequest."""
     fields = [(name, value) for name, value in form.multi_items() if name != "file"]
     names = [name for name, _ in fields]
     if len(set(names)) != len(names):
         raise Invalid.field("body", "a field stands twice")
-    values: dict[str, Any] = {name: value for name, value in fields if isinstance(value, str)}
-    if len(values) != len(fields):
-        raise Invalid.field("body", "only `file` is a file part")
-    if "metadata" in values:
-        if len(values) > 1:
+    if "metadata" in names:
+        if len(names) > 1:
             raise Invalid.field("metadata", "either one part `metadata`, or form fields")
-        return _checked(ProjectIn, parse_json(values["metadata"]))
+        return _checked(ProjectIn, parse_json(await _text_of(fields[0][1])))
+    values = {name: value for name, value in fields if isinstance(value, str)}
+    if len(values) != len(fields):
+        raise Invalid.field("body", "only `file` and `metadata` may be file parts")
     return _checked(ProjectIn, _nested({name: value for name, value in values.items() if value != ""}))
+
+
+async def _text_of(part: UploadFile | str) -> str:
+    """A JSON part as text: browsers send a blob as a file part. Raises Invalid, BadRequest."""
+    if isinstance(part, str):
+        return part
+    content = await part.read(_MOST_TEXT + 1)
+    if len(content) > _MOST_TEXT:
+        raise Invalid.field("metadata", f"has more than {_MOST_TEXT} bytes")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise BadRequest("The part `metadata` is not UTF-8.", code="malformed_json") from None
 
 
 def _nested(values: dict[str, Any]) -> dict[str, Any]:
@@ -71,6 +104,8 @@ def _nested(values: dict[str, Any]) -> dict[str, Any]:
             if pattern.fullmatch(values[name].strip()) is None:
                 raise Invalid.field(name, "must be a number")
             values[name] = kind(values[name].strip())
+    if "demographics" in values:
+        raise Invalid.field("demographics", "is not a field of a form: send ageStart, ageEnd and gender")
     demographics = {name: values.pop(name) for name in _DEMOGRAPHICS if name in values}
     return {**values, "demographics": demographics} if demographics else values
 

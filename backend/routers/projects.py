@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
-from backend.core import clock
-from backend.core.tokens import check_link
 from backend.dependencies.documentation import IDEMPOTENCY_KEY, IF_MATCH, headers, multipart, problems
 from backend.dependencies.doors import Doors, OpenDoor, SignedIn, by_link
+from backend.dependencies.links import Linked
 from backend.dependencies.paging import Paged
-from backend.dependencies.routes import Route
-from backend.dependencies.uploads import Shelved, digest_of, project_of, read_form, script_of
+from backend.dependencies.routes import Route, UploadRoute
+from backend.dependencies.uploads import Shelved, digest_of, draft_of, project_of, read_form, script_of
 from backend.schemas.projects import ProjectForm, ProjectOut, ProjectPatch, ScriptForm
 from backend.services import projects
 
-uploads = APIRouter(route_class=Route, tags=["Projects"])
 router = APIRouter(route_class=Route, tags=["Projects"])
+uploads = APIRouter(route_class=UploadRoute, tags=["Projects"])
 
 
 @uploads.post(
@@ -38,7 +37,7 @@ async def create(request: Request, doors: Doors, shelf: Shelved) -> Response:
     The fields are form fields, or the same keys as one JSON part `metadata` with `demographics` nested.
     """
     async with read_form(request) as form:
-        script, project = await script_of(form), project_of(form)
+        script, project = await script_of(form), await project_of(form)
         doors.digest = digest_of(script, project)
         async with shelf.kept(script) as kept:
             return await doors.make(projects.create, project, kept, doors.links)
@@ -105,7 +104,7 @@ async def remove(project_id: UUID, doors: Doors) -> Response:
 )
 async def replace_script(project_id: UUID, request: Request, doors: Doors, shelf: Shelved) -> Response:
     """A multipart body with the script as `file`."""
-    async with read_form(request) as form, shelf.kept(await script_of(form)) as kept:
+    async with read_form(request) as form, shelf.kept(await draft_of(form)) as kept:
         return await doors.do(projects.replace_script, project_id, kept, doors.if_match, doors.links)
 
 
@@ -123,20 +122,11 @@ async def replace_script(project_id: UUID, request: Request, doors: Doors, shelf
     },
     openapi_extra={"security": [{"OAuth2PasswordBearer": []}, {}]},
 )
-async def download(
-    project_id: UUID,
-    request: Request,
-    door: OpenDoor,
-    shelf: Shelved,
-    user: Annotated[UUID | None, Query(description="Of a signed `docLink`.")] = None,
-    expires: Annotated[int | None, Query(ge=0, le=2**40, description="Of a signed `docLink`.")] = None,
-    signature: Annotated[str | None, Query(max_length=128, description="Of a signed `docLink`.")] = None,
-) -> Response:
+async def download(project_id: UUID, request: Request, door: OpenDoor, shelf: Shelved, link: Linked) -> Response:
     """The current draft. With a header for its owner and operators, or by a project's `docLink` without one."""
-    if user is not None and expires is not None and signature is not None:
-        path = f"/api/v1/projects/{project_id}/script"
-        check_link(door.secret, path, user, expires, signature, clock.now())
-        row = await by_link(door, user, lambda db, actor: projects.script(db, actor, project_id))
+    if link is not None:
+        link.must_hold(door, f"/api/v1/projects/{project_id}/script")
+        row = await by_link(door, link.user, lambda db, actor: projects.script(db, actor, project_id))
     else:
         doors = SignedIn(request, None, None)
         row = await doors.look_signed_in(projects.script, project_id)
@@ -152,3 +142,6 @@ def _attachment(row: Any) -> dict[str, str]:
         "cache-control": "private, no-store",
         "content-security-policy": "sandbox; default-src 'none'",
     }
+
+
+router.include_router(uploads)

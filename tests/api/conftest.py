@@ -1,0 +1,27 @@
+"""What tests over HTTP share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from backend.core.database import Db
+
+
+@pytest.fixture
+def statements() -> Iterator[list[str]]:
+    """The SQL of every statement that the service runs, in order; `clear()` it before the call to be counted."""
+    seen: list[str] = []
+    patch = pytest.MonkeyPatch()
+    for name in ("fetch", "executemany", "copy"):
+        original = getattr(Db, name)
+
+        def counted(self: Db, sql: str, *args: Any, _original: Any = original, **more: Any) -> Any:
+            seen.append(sql)
+            return _original(self, sql, *args, **more)
+
+        patch.setattr(Db, name, counted)
+    yield seen
+    patch.undo()
