@@ -21,7 +21,7 @@ from backend.dependencies import documentation, problems
 from backend.integrations.database import database_dsn
 from backend.integrations.storage import Storage
 from backend.jobs import worker
-from backend.routers import bids, commitments, health, projects, skus, slots, users
+from backend.routers import bids, commitments, health, memo, operators, projects, skus, slots, stats, users
 
 API = "/api/v1"
 ROUTERS = (
@@ -30,7 +30,10 @@ ROUTERS = (
     slots.router,
     skus.router,
     bids.router,
+    stats.router,  # before /commitments/{commitment_id}
+    memo.router,
     commitments.router,
+    operators.router,
     health.router,
 )
 
