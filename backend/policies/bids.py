@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, true
+from sqlalchemy import ColumnElement, and_, bindparam, case, func, true
 
 from backend.models.bids import BID_MACHINE, CREATOR_REASONS, LIVE, Bid, BidStatus, DeclineReason, Side
 from backend.models.slots import Modality, Slot, SlotStatus
@@ -36,7 +36,10 @@ LIVE_ON_PAPER: ColumnElement[bool] = Bid.status.in_([status.value for status in 
 HOLDS_ON_PAPER: ColumnElement[bool] = Slot.holder_bid_id == Bid.id
 # Overdue counts as ended from its very instant. These need the slot joined.
 HOLD_RAN_OUT: ColumnElement[bool] = and_(LIVE_ON_PAPER, HOLDS_ON_PAPER, hold_overdue)
-OVERDUE: ColumnElement[bool] = and_(LIVE_ON_PAPER, (Bid.expires_at <= NOW) | (HOLDS_ON_PAPER & hold_overdue))
+# It is never NULL, so that `~OVERDUE` says the opposite on a slot without a holder too.
+OVERDUE: ColumnElement[bool] = and_(
+    LIVE_ON_PAPER, (Bid.expires_at <= NOW) | func.coalesce(HOLDS_ON_PAPER & hold_overdue, False)
+)
 EFFECTIVE_STATUS: ColumnElement[str] = case((OVERDUE, BidStatus.DECLINED.value), else_=Bid.status)
 EFFECTIVE_REASON: ColumnElement[str | None] = case(
     (HOLD_RAN_OUT, DeclineReason.HOLD_EXPIRED.value),

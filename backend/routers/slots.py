@@ -7,18 +7,21 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
+from pydantic import Field
 
 from backend.dependencies.documentation import IDEMPOTENCY_KEY, IF_MATCH, headers, problems
 from backend.dependencies.doors import Doors
 from backend.dependencies.paging import EmptyIsNone, Paged, given
 from backend.dependencies.routes import Route
 from backend.models.slots import Modality, SlotStatus, Visibility
+from backend.schemas.base import Label, ShortText
 from backend.schemas.slots import InviteesIn, InviteesOut, SlotIn, SlotKind, SlotOut, SlotPatch, SlotSort
 from backend.services import slots
 
 router = APIRouter(route_class=Route, tags=["Slots"])
 
-Price = Annotated[Decimal | None, EmptyIsNone, Query(ge=0, max_digits=14, decimal_places=2)]
+# Constraints stand inside the union: an empty filter is None before they are asked.
+Price = Annotated[Decimal, Field(ge=0, max_digits=14, decimal_places=2)]
 
 
 @router.post(
@@ -45,16 +48,16 @@ async def create(body: SlotIn, doors: Doors) -> Response:
 async def find_all(
     doors: Doors,
     page: Paged,
-    genre: Annotated[str | None, EmptyIsNone, Query(max_length=100, description="Letter case is ignored.")] = None,
+    genre: Annotated[Label | None, EmptyIsNone, Query(description="Letter case is ignored.")] = None,
     type: Annotated[SlotKind | None, EmptyIsNone, Query(description="A type, or a modality's name.")] = None,  # noqa: A002 the contract's name
     modality: Annotated[Modality | None, EmptyIsNone, Query()] = None,
     status: Annotated[SlotStatus | None, EmptyIsNone, Query()] = None,
     visibility: Annotated[Visibility | None, EmptyIsNone, Query()] = None,
     project_id: Annotated[UUID | None, EmptyIsNone, Query(alias="projectId")] = None,
-    min_price: Annotated[Price, Query(alias="minPrice", description="Lowest floor.")] = None,
-    max_price: Annotated[Price, Query(alias="maxPrice", description="Highest floor.")] = None,
+    min_price: Annotated[Price | None, EmptyIsNone, Query(alias="minPrice", description="Lowest floor.")] = None,
+    max_price: Annotated[Price | None, EmptyIsNone, Query(alias="maxPrice", description="Highest floor.")] = None,
     q: Annotated[
-        str | None, EmptyIsNone, Query(max_length=200, description="Words in scene, description or project title.")
+        ShortText | None, EmptyIsNone, Query(description="Words in scene, description or project title.")
     ] = None,
     sort: Annotated[SlotSort, Query()] = SlotSort.NEWEST,
 ) -> Response:

@@ -235,8 +235,11 @@ _INVITEES = Statement(
     .where(SlotInvitee.slot_id == bindparam("p_id"))
     .order_by(SlotInvitee.created_at, SlotInvitee.user_id)
 )
+# Whoever is invited already may stay, active or not: what was read can be written back.
 _KNOWN_BUYERS = Statement(
-    select(User.id).where(User.id == func.any(_IDS), User.is_active, User.role.in_([role.value for role in BUYERS]))
+    select(User.id)
+    .where(User.id == func.any(_IDS), User.is_active, User.role.in_([role.value for role in BUYERS]))
+    .union(select(SlotInvitee.user_id).where(SlotInvitee.slot_id == bindparam("p_id")))
 )
 _UNINVITE = Statement(
     delete(SlotInvitee).where(SlotInvitee.slot_id == bindparam("p_id"), SlotInvitee.user_id != func.all(_IDS))
@@ -273,7 +276,7 @@ async def invite(tx: Tx, actor: Actor, slot_id: UUID, user_ids: list[UUID], if_m
     if if_match.given:
         if_match.must_allow((await _invitees(tx, slot_id)).etag)
     wanted = list(dict.fromkeys(user_ids))
-    known = {row["id"] for row in await _KNOWN_BUYERS.rows(tx, p_ids=wanted)}
+    known = {row["id"] for row in await _KNOWN_BUYERS.rows(tx, p_ids=wanted, p_id=slot_id)}
     if unknown := [index for index, user_id in enumerate(user_ids) if user_id not in known]:
         raise Invalid(
             "Only active advertisers and merchants can be invited.",
