@@ -203,9 +203,10 @@ def _band(kind: SlotType, signals: Signals, budget: Decimal) -> tuple[Decimal, D
     base = max(budget * _SHARE_OF_BUDGET, _LEAST_BASE)
     mentions = 1 + _MENTION_BONUS * (min(signals.mentions, _MOST_MENTIONS) - 1)
     low = _round(base * WEIGHTS[kind] * mentions)
+    counted = f"{signals.mentions} mention{'s' if signals.mentions > 1 else ''}"
     formula = (
         f"max(budgetTarget × {_SHARE_OF_BUDGET}, {_LEAST_BASE}) × {WEIGHTS[kind]} ({kind.value})"
-        f" × {mentions.normalize()} ({signals.mentions} mention{'s' if signals.mentions > 1 else ''}); the upper end is double"
+        f" × {mentions.normalize()} ({counted}); the upper end is double"
     )
     return low, low * 2, formula
 
