@@ -98,7 +98,8 @@ def _lock(role: Role) -> Statement:
     return Statement(
         select(Project.id, Project.creator_id, Project.age_start, Project.age_end, Project.draft_number)
         .where(Project.id == bindparam("p_id"), policy.visible(role))
-        .with_for_update()
+        # Not FOR UPDATE: whoever holds a slot may refer to its project (a commitment does) and must not wait for us.
+        .with_for_update(key_share=True)
     )
 
 

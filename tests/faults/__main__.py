@@ -1,0 +1,39 @@
+"""The long forms of the promises' tests: `python -m tests.faults NAME [--rounds N] [--seeds N]`; NAME `all` runs each.
+
+Every one starts its own server and database, prints what it measured, and ends with 1 when a promise was broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import time
+
+# Name, the module whose `main(rounds)` runs it, the number of rounds that the promise names.
+LONG = {
+    "races": ("tests.races.long", 5),
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("name", choices=[*LONG, "all"])
+    parser.add_argument("--rounds", "--seeds", type=int, help="how often; the promise's own number unless told")
+    given = parser.parse_args()
+    broken = 0
+    for name in LONG if given.name == "all" else [given.name]:
+        module, rounds = LONG[name]
+        started = time.monotonic()
+        try:
+            line = importlib.import_module(module).main(given.rounds or rounds)
+        except AssertionError as error:
+            broken += 1
+            print(f"BROKEN {name}: {error}", flush=True)
+        else:
+            print(f"kept   {name}: {line} ({time.monotonic() - started:.0f} s)", flush=True)
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

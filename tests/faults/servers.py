@@ -1,0 +1,36 @@
+"""Servers as processes: two workers on an embedded database, or two servers of one port each on one database."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from backend.integrations.postgres.runtime import announced_dsn
+from tests.commands.running import Server, serving
+from tests.faults.arena import SECRET
+
+TWO_WORKERS = (sys.executable, "-m", "backend", "serve", "--workers", "2")
+
+
+@contextmanager
+def two_workers(folder: Path, **more: str) -> Iterator[tuple[Server, str]]:
+    """A server with two processes and an embedded, durable database; and the database's address."""
+    with serving(folder, *TWO_WORKERS, port=None, JWT_SECRET=SECRET, **more) as server:
+        dsn = announced_dsn(folder.resolve())
+        assert dsn is not None
+        yield server, dsn
+
+
+@contextmanager
+def two_servers(folder: Path, dsn: str, **more: str) -> Iterator[list[Server]]:
+    """Two servers on one database, each with a port of its own, so that a call can choose its process."""
+    with ExitStack() as stack:
+        servers = []
+        for name in ("one", "two"):
+            home = folder / name
+            home.mkdir(exist_ok=True)
+            settings = {"DATABASE_URL": dsn, "JWT_SECRET": SECRET, "UPLOAD_DIR": str(folder / "uploads"), **more}
+            servers.append(stack.enter_context(serving(home, port=None, **settings)))
+        yield servers
