@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi_swagger import patch_fastapi
 from starlette.middleware.cors import CORSMiddleware
 
 from backend.core.config import Settings
@@ -17,7 +16,7 @@ from backend.core.edge import Edge
 from backend.core.logging import configure_logging
 from backend.core.processes import end_with_parent
 from backend.core.version import NAME, VERSION
-from backend.dependencies import documentation, problems
+from backend.dependencies import documentation, pages, problems
 from backend.integrations.database import database_dsn
 from backend.integrations.storage import Storage
 from backend.jobs import worker
@@ -77,7 +76,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.add_middleware(Edge, most=config.max_body_kb * 1024)
     problems.install(app)
-    patch_fastapi(app, docs_url="/docs", title=f"{NAME} API")
+    pages.install(app)
     app.include_router(health.probes)
     for router in ROUTERS:
         app.include_router(router, prefix=API)

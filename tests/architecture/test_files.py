@@ -16,6 +16,7 @@ FILE_LIMIT, TEST_FILE_LIMIT, FUNCTION_LIMIT, ROUTER_STATEMENTS = 300, 500, 40, 1
 LONG_FILES: dict[str, str] = {}
 LONG_FUNCTIONS = {
     "backend/main.py:create_app": "the one list of everything the application is made of",
+    "backend/core/edge.py:__call__": "one request from its id to its log line, in the order it happens",
     "backend/services/bidding/placing.py:_place": "the columns of a new bid",
     "backend/services/bidding/terms.py:new_terms": "the columns of new terms",
 }

@@ -1,0 +1,38 @@
+"""The page that shows the documentation: Swagger UI from disk, so that it opens without the internet."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from fastapi import FastAPI, Response
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import RedirectResponse
+from starlette.staticfiles import StaticFiles
+
+from backend.core.version import NAME
+
+# Addresses are relative, so that the page also works behind a proxy, under https and below another path.
+_ASSETS = "swagger"
+_OPTIONS = {"tryItOutEnabled": True, "filter": True, "displayRequestDuration": True, "docExpansion": "none"}
+
+
+async def _docs() -> Response:
+    return get_swagger_ui_html(
+        openapi_url="openapi.json",
+        title=f"{NAME} API",
+        swagger_js_url=f"{_ASSETS}/swagger-ui-bundle.js",
+        swagger_css_url=f"{_ASSETS}/swagger-ui.css",
+        swagger_favicon_url=f"{_ASSETS}/favicon-32x32.png",
+        swagger_ui_parameters=_OPTIONS,
+    )
+
+
+async def _root() -> Response:
+    return RedirectResponse("docs")
+
+
+def install(app: FastAPI) -> None:
+    """Serve the page at `/docs` and its assets beside it; `/` leads there."""
+    app.mount(f"/{_ASSETS}", StaticFiles(directory=str(files("fastapi_swagger") / "resources")), name=_ASSETS)
+    app.add_api_route("/docs", _docs, include_in_schema=False)
+    app.add_api_route("/", _root, include_in_schema=False)
