@@ -1,8 +1,8 @@
 """A new draft against the one before it, scene by scene. No database.
 
-Two scenes are the same one when their heading, their number or most of their words agree; each scene has one partner at
-the most, the likeliest first. Partners in the same order are *kept* (or *changed*, when the words differ); partners that
-changed places are *moved*. What has no partner is *new* or *omitted*.
+Two scenes are the same one when their heading, their number or most of their words agree; each scene has one partner
+at the most, the likeliest first. Partners in the same order are *kept* (or *changed*, when the words differ); partners
+that changed places are *moved*. What has no partner is *new* or *omitted*.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from itertools import pairwise
 from uuid import UUID
 
 
@@ -39,7 +40,7 @@ class Part:
     def pairs(self) -> frozenset[tuple[str, str]]:
         """Neighbouring words, letter case and punctuation aside: what similarity is measured by."""
         words = ["", *re.findall(r"\w+", f"{self.heading} {self.text}".casefold()), ""]
-        return frozenset(zip(words, words[1:], strict=False))
+        return frozenset(pairwise(words))
 
     @cached_property
     def title(self) -> str:
