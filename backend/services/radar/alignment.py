@@ -58,9 +58,10 @@ class Pairing:
     similarity: float
 
 
-_SAME_HEADING = 0.35
-_SAME_NUMBER = 0.15
-_LEAST = 0.45  # of heading 0.35, number 0.15 and words 0.5
+_SAME_HEADING = 0.3
+_SAME_NUMBER = 0.1
+_WORDS = 0.6
+_LEAST = 0.4  # a heading alone is too little: places recur
 _IDENTICAL = 0.999
 
 
@@ -110,7 +111,7 @@ def _partners(before: Sequence[Part], after: Sequence[Part]) -> dict[int, tuple[
         for old, former in enumerate(before):
             similarity = _similarity(former, scene)
             same_number = former.number is not None and former.number == scene.number
-            score = _SAME_HEADING * (former.title == scene.title) + _SAME_NUMBER * same_number + 0.5 * similarity
+            score = _SAME_HEADING * (former.title == scene.title) + _SAME_NUMBER * same_number + _WORDS * similarity
             if score >= _LEAST:
                 candidates.append((score, -abs(old - new), new, old, similarity))
     candidates.sort(reverse=True)
