@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import secrets
@@ -88,6 +89,12 @@ def make_secret() -> tuple[str, bytes]:
 def hash_secret(token: str) -> bytes:
     """How an opaque token is stored: high entropy needs no salt and no slow hash."""
     return hashlib.sha256(token.encode("utf-8", "replace")).digest()
+
+
+def derive_secret(secret: str, purpose: str, about: UUID) -> str:
+    """An opaque token of 256 bits that only this service can make, and can make again: it is stored nowhere."""
+    digest = hmac.new(f"{purpose}:{secret}".encode(), about.bytes, hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 def _signature(secret: str, parts: tuple[str, ...]) -> str:

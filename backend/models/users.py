@@ -1,4 +1,4 @@
-"""Users, their sessions and refresh tokens."""
+"""Users, their sessions and refresh tokens, and their way back in."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ class User(Base):
     min_integration_fee: Mapped[Decimal | None]
     eligibility_rules: Mapped[list[str] | None]
     is_active: Mapped[bool]
+    mail_notifications: Mapped[bool] = mapped_column(server_default=text("true"))
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
@@ -79,3 +80,20 @@ class RefreshToken(Base):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
+
+
+class PasswordReset(Base):
+    """A way back in, by mail. A user has one at the most, the newest; using it removes it.
+
+    The token is stored as a hash only; it is derived from the id and the signing secret when the mail is written.
+    """
+
+    __tablename__ = "password_resets"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    id: Mapped[UUID] = mapped_column(unique=True)
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+
+    __table_args__ = (CheckConstraint("length(token_hash) = 32", name="token_hash_length"),)

@@ -14,15 +14,19 @@ from backend.dependencies.routes import Route
 from backend.schemas.users import (
     BuyerOut,
     BuyerRole,
+    ForgotPassword,
     Login,
     NamePart,
+    PasswordChange,
     ProfilePatch,
+    RefreshIn,
+    ResetPassword,
     SessionOut,
     Signup,
     TokenOut,
     UserOut,
 )
-from backend.services import users
+from backend.services import leaving, passwords, sessions, users
 
 router = APIRouter(route_class=Route, tags=["Identity"])
 
@@ -37,7 +41,7 @@ router = APIRouter(route_class=Route, tags=["Identity"])
 )
 async def signup(body: Signup, door: OpenDoor) -> Response:
     """Make an account as a Creator, an Advertiser or a Merchant, and sign in with it."""
-    return respond(await users.signup(door, body), 201, door.request)
+    return respond(await sessions.signup(door, body), 201, door.request)
 
 
 @router.post(
@@ -49,7 +53,7 @@ async def signup(body: Signup, door: OpenDoor) -> Response:
 )
 async def login(body: Login, door: OpenDoor) -> Response:
     """Sign in with an e-mail address and a password."""
-    return respond(await users.login(door, body), 200, door.request)
+    return respond(await sessions.login(door, body), 200, door.request)
 
 
 @router.post(
@@ -61,7 +65,67 @@ async def login(body: Login, door: OpenDoor) -> Response:
 )
 async def token(form: Annotated[OAuth2PasswordRequestForm, Depends()], door: OpenDoor) -> Response:
     """What the Authorize button of this page calls. `username` is the e-mail address."""
-    return respond(await users.login_form(door, form.username, form.password), 200, door.request)
+    return respond(await sessions.login_form(door, form.username, form.password), 200, door.request)
+
+
+@router.post(
+    "/auth/refresh",
+    operation_id="refreshSession",
+    summary="Renew a session",
+    response_model=SessionOut,
+    responses=problems(400, 401, 413, 415),
+)
+async def refresh(body: RefreshIn, door: OpenDoor) -> Response:
+    """A new pair of tokens. The refresh token is used up; one that comes back later ends its session."""
+    return respond(await sessions.refresh(door, body), 200, door.request)
+
+
+@router.post(
+    "/auth/logout",
+    operation_id="logOut",
+    summary="Sign out",
+    status_code=204,
+    responses=problems(400, 401, 413, 415),
+)
+async def logout(body: RefreshIn, door: OpenDoor) -> Response:
+    """End the session of this refresh token: its access tokens are refused from the next request on."""
+    return respond(await sessions.logout(door, body), 204, door.request)
+
+
+@router.post(
+    "/auth/forgot-password",
+    operation_id="forgotPassword",
+    summary="Ask for a way back in",
+    status_code=202,
+    responses=problems(400, 413, 415),
+)
+async def forgot_password(body: ForgotPassword, door: OpenDoor) -> Response:
+    """Mail a token to set a new password with, good for 30 minutes. The answer is the same for unknown addresses."""
+    return respond(await passwords.forget(door, body), 202, door.request)
+
+
+@router.post(
+    "/auth/reset-password",
+    operation_id="resetPassword",
+    summary="Set a new password by mail",
+    status_code=204,
+    responses=problems(400, 413, 415),
+)
+async def reset_password(body: ResetPassword, door: OpenDoor) -> Response:
+    """Set a new password with the token from the newest mail. It is good once, and every session ends."""
+    return respond(await passwords.reset(door, body), 204, door.request)
+
+
+@router.put(
+    "/auth/me/password",
+    operation_id="changePassword",
+    summary="Change your password",
+    status_code=204,
+    responses=problems(400, 401, 413, 415),
+)
+async def change_password(body: PasswordChange, doors: Doors) -> Response:
+    """Change your password; your other sessions end. A wrong current password is a 422 on `currentPassword`."""
+    return respond(await passwords.change(doors, body), 204, doors.request)
 
 
 @router.get(
@@ -85,8 +149,21 @@ async def me(doors: Doors) -> Response:
     openapi_extra=headers(IF_MATCH),
 )
 async def patch_me(body: ProfilePatch, doors: Doors) -> Response:
-    """Change your name or, as a merchant, what you ask of placements. Fields left out stay."""
+    """Change your name, whether you want mails or, as a merchant, what you ask of placements. Fields left out stay."""
     return await doors.do(users.patch_me, body, doors.if_match)
+
+
+@router.delete(
+    "/auth/me",
+    operation_id="deleteMe",
+    summary="Delete your account",
+    status_code=204,
+    responses=problems(401, 409, 412),
+    openapi_extra=headers(IF_MATCH),
+)
+async def delete_me(doors: Doors) -> Response:
+    """Deactivate your account and remove your name and address from it. Refused while you have live deals."""
+    return respond(await leaving.leave(doors, doors.if_match), 204, doors.request)
 
 
 @router.get(

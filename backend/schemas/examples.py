@@ -40,7 +40,7 @@ FIELDS: dict[str, Any] = {
     "minIntegrationFee": 500.0,
     "eligibilityRules": ["No alcohol in the same scene"],
     "userIds": [ADA],
-    "notifications": True,
+    "mailNotifications": True,
     # signing in
     "token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.signature",
     "access_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.signature",

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, EmailStr, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, EmailStr, Field, StrictBool, StringConstraints
 
 from backend.core.money import Money
 from backend.models.users import Role
@@ -64,6 +64,35 @@ class Login(In):
     password: Password
 
 
+OpaqueToken = Annotated[str, StringConstraints(min_length=1, max_length=512), AfterValidator(_no_nul)]
+
+
+class RefreshIn(In):
+    """The refresh token of a session."""
+
+    refresh_token: OpaqueToken
+
+
+class PasswordChange(In):
+    """One's current password and the next."""
+
+    current_password: Password
+    new_password: NewPassword
+
+
+class ForgotPassword(In):
+    """The address of the account."""
+
+    email: Email
+
+
+class ResetPassword(In):
+    """The token from the mail, and the password from now on."""
+
+    token: OpaqueToken
+    new_password: NewPassword
+
+
 class MerchantProfileIn(In):
     """What a merchant asks of placements."""
 
@@ -75,6 +104,7 @@ class ProfilePatch(In):
     """What a user may change about themselves."""
 
     name: ShortText = absent()
+    mail_notifications: StrictBool = absent(description="Whether to be told of one's deals by mail.")
     merchant_profile: MerchantProfileIn = absent()
 
 
@@ -93,6 +123,7 @@ class UserOut(Out):
     name: str
     role: Role
     merchant_profile: MerchantProfile | None
+    mail_notifications: bool
     created_at: datetime
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from backend.core.database import Db
+from backend.core.database import Database, Db
+from tests.factories.mailbox import Mailbox
 
 
 @pytest.fixture
@@ -25,3 +26,9 @@ def statements() -> Iterator[list[str]]:
         patch.setattr(Db, name, counted)
     yield seen
     patch.undo()
+
+
+@pytest.fixture
+def mailbox(database: Database) -> Mailbox:
+    """The mails that the service sends."""
+    return Mailbox(database)

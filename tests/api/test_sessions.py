@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from typing import Any, TypeAlias
 
 import asyncpg
 import bcrypt
@@ -14,6 +15,8 @@ from backend.core.config import Settings
 from tests.factories.people import Person
 from tests.factories.refusals import fields, refused
 from tests.factories.world import PASSWORD, World, ok
+
+Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 # Signing in.
 
@@ -37,9 +40,7 @@ async def test_the_form_signs_in_too_and_its_names_are_the_standards(world: Worl
     assert ok(await Person(world.client, answer["access_token"]).get("/auth/me")) == ada.user
 
 
-async def test_wrong_password_unknown_address_and_inactive_account_get_the_same_answer(
-    world: World, sql: asyncpg.Connection[asyncpg.Record]
-) -> None:
+async def test_wrong_password_unknown_address_and_inactive_account_get_the_same_answer(world: World, sql: Sql) -> None:
     await world.advertiser()
     gone = await world.advertiser()
     await sql.execute("UPDATE users SET is_active = false WHERE id::text = $1", gone.id)
@@ -123,9 +124,7 @@ async def test_the_form_takes_only_forms(world: World) -> None:
 
 
 @pytest.mark.parametrize("password", ["an old password", "p" * 100])
-async def test_an_old_hash_is_accepted_and_upgraded_at_the_first_sign_in(
-    world: World, sql: asyncpg.Connection[asyncpg.Record], password: str
-) -> None:
+async def test_an_old_hash_is_accepted_and_upgraded_at_the_first_sign_in(world: World, sql: Sql, password: str) -> None:
     await world.advertiser()
     old = bcrypt.hashpw(password.encode()[:72], bcrypt.gensalt(4)).decode()
     await sql.execute("UPDATE users SET password_hash = $1", old)
@@ -138,9 +137,7 @@ async def test_an_old_hash_is_accepted_and_upgraded_at_the_first_sign_in(
     refused(await world.nobody.post("/auth/login", wrong), 401, "wrong_credentials")
 
 
-async def test_a_sign_in_is_on_the_record_without_its_secrets(
-    world: World, sql: asyncpg.Connection[asyncpg.Record]
-) -> None:
+async def test_a_sign_in_is_on_the_record_without_its_secrets(world: World, sql: Sql) -> None:
     ada = await world.advertiser()
     rows = await sql.fetch("SELECT action, actor_id::text, data::text FROM events ORDER BY id")
     assert [(row["action"], row["actor_id"]) for row in rows] == [("user.created", None), ("session.opened", ada.id)]
@@ -274,9 +271,7 @@ async def test_an_access_token_lasts_as_long_as_it_says(world: World) -> None:
     refused(await ada.get("/auth/me"), 401, "token_expired")
 
 
-async def test_an_ended_session_and_an_inactive_user_are_refused_from_the_next_request(
-    world: World, sql: asyncpg.Connection[asyncpg.Record]
-) -> None:
+async def test_an_ended_session_and_an_inactive_user_are_refused_from_the_next_request(world: World, sql: Sql) -> None:
     ada, mia = await world.advertiser(), await world.merchant()
     await sql.execute("UPDATE sessions SET ended_at = now() WHERE user_id::text = $1", ada.id)
     await sql.execute("UPDATE users SET is_active = false WHERE id::text = $1", mia.id)
@@ -284,3 +279,140 @@ async def test_an_ended_session_and_an_inactive_user_are_refused_from_the_next_r
         refused(await person.get("/auth/me"), 401, "session_ended")
         refused(await person.patch("/auth/me", {"name": "X"}), 401, "session_ended")
     assert await sql.fetchval("SELECT count(*) FROM users WHERE name = 'X'") == 0
+
+
+# Renewing.
+
+
+async def renew(person: Person, token: str | None = None) -> Any:
+    return await person.client.post("/api/v1/auth/refresh", json={"refreshToken": token or person.refresh_token})
+
+
+async def test_a_refresh_token_makes_a_new_pair_of_the_same_session(world: World) -> None:
+    ada = await world.advertiser()
+    answer = ok(await renew(ada))
+    assert set(answer) == {"token", "refreshToken", "expiresIn", "user"}
+    assert answer["user"] == ada.user
+    assert answer["refreshToken"] != ada.refresh_token
+    assert ok(await Person(world.client, answer["token"]).get("/auth/me")) == ada.user
+    assert ok(await ada.get("/auth/me")) == ada.user, "the older access token lasts as long as it says"
+    ok(await renew(ada, answer["refreshToken"]))
+
+
+async def test_of_fifty_uses_at_once_exactly_one_makes_a_new_pair(world: World, sql: Sql) -> None:
+    ada = await world.advertiser()
+    answers = await asyncio.gather(*(renew(ada) for _ in range(50)))
+    assert sorted(each.status_code for each in answers) == [200] + [401] * 49
+    for each in answers:
+        if each.status_code == 401:
+            refused(each, 401, "refresh_token_used")
+    assert await sql.fetchval("SELECT count(*) FROM refresh_tokens") == 2
+    [pair] = [each.json() for each in answers if each.status_code == 200]
+    ok(await Person(world.client, pair["token"]).get("/auth/me"))
+    ok(await renew(ada, pair["refreshToken"]))
+
+
+async def test_a_use_again_within_the_grace_is_refused_and_ends_nothing(world: World) -> None:
+    ada = await world.advertiser()
+    pair = ok(await renew(ada))
+    world.advance(seconds=9)
+    refused(await renew(ada), 401, "refresh_token_used")
+    ok(await Person(world.client, pair["token"]).get("/auth/me"))
+    ok(await renew(ada, pair["refreshToken"]))
+
+
+async def test_a_use_again_after_the_grace_ends_the_whole_family_and_no_other(world: World, sql: Sql) -> None:
+    ada = await world.advertiser()
+    other = await world.log_in("advertiser1@example.com")
+    pair = ok(await renew(ada))
+    newest = ok(await renew(ada, pair["refreshToken"]))
+    world.advance(seconds=10)
+    refused(await renew(ada), 401, "refresh_token_used")
+    for token in (ada.token, pair["token"], newest["token"]):
+        refused(await Person(world.client, token).get("/auth/me"), 401, "session_ended")
+    refused(await renew(ada, newest["refreshToken"]), 401, "session_ended")
+    ok(await other.get("/auth/me"))
+    ok(await renew(other))
+    row = await sql.fetchrow(
+        "SELECT actor_id::text, data::json->>'reason' AS why FROM events WHERE action = 'session.ended'"
+    )
+    assert row is not None
+    assert (row["actor_id"], row["why"]) == (ada.id, "reuse")
+
+
+async def test_a_refresh_token_expires(world: World, settings: Settings) -> None:
+    ada = await world.advertiser()
+    world.advance(seconds=settings.refresh_expires_in - 1)
+    pair = ok(await renew(ada))
+    world.advance(seconds=settings.refresh_expires_in)
+    refused(await renew(ada, pair["refreshToken"]), 401, "token_expired")
+
+
+@pytest.mark.parametrize("token", ["x", "x" * 512, "é", "a b", "' OR 1=1 --"])
+async def test_an_invented_refresh_token_is_refused(world: World, token: str) -> None:
+    await world.advertiser()
+    for path in ("/auth/refresh", "/auth/logout"):
+        refused(await world.nobody.post(path, {"refreshToken": token}), 401, "invalid_token")
+
+
+async def test_an_access_token_is_no_refresh_token(world: World) -> None:
+    ada = await world.advertiser()
+    assert ada.token is not None
+    refused(await renew(ada, ada.token[:512]), 401, "invalid_token")
+
+
+async def test_an_inactive_user_renews_nothing(world: World, sql: Sql) -> None:
+    ada = await world.advertiser()
+    await sql.execute("UPDATE users SET is_active = false")
+    refused(await renew(ada), 401, "session_ended")
+
+
+@pytest.mark.parametrize("path", ["/auth/refresh", "/auth/logout"])
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "refreshToken"),
+        ({"refreshToken": None}, "refreshToken"),
+        ({"refreshToken": ""}, "refreshToken"),
+        ({"refreshToken": "x" * 513}, "refreshToken"),
+        ({"refreshToken": "a\x00"}, "refreshToken"),
+        ({"refreshToken": "x", "all": True}, "all"),
+        ({"refresh_token": "x"}, "refreshToken"),
+    ],
+)
+async def test_renewing_and_signing_out_take_one_token(
+    world: World, path: str, body: dict[str, Any], field: str
+) -> None:
+    assert field in fields(await world.nobody.post(path, body))
+
+
+# Signing out.
+
+
+async def test_signing_out_ends_this_session_from_the_next_request_on(world: World, sql: Sql) -> None:
+    ada = await world.advertiser()
+    other = await world.log_in("advertiser1@example.com")
+    for _ in range(2):
+        response = await world.nobody.post("/auth/logout", {"refreshToken": ada.refresh_token})
+        assert (response.status_code, response.content) == (204, b"")
+    refused(await ada.get("/auth/me"), 401, "session_ended")
+    refused(await ada.patch("/auth/me", {"name": "X"}), 401, "session_ended")
+    refused(await renew(ada), 401, "session_ended")
+    ok(await other.get("/auth/me"))
+    assert await sql.fetchval("SELECT count(*) FROM events WHERE action = 'session.ended'") == 1
+
+
+async def test_a_used_refresh_token_signs_out_as_well(world: World) -> None:
+    ada = await world.advertiser()
+    pair = ok(await renew(ada))
+    ok(await world.nobody.post("/auth/logout", {"refreshToken": ada.refresh_token}))
+    refused(await Person(world.client, pair["token"]).get("/auth/me"), 401, "session_ended")
+
+
+async def test_renewing_is_on_the_record_without_its_secrets(world: World, sql: Sql) -> None:
+    ada = await world.advertiser()
+    pair = ok(await renew(ada))
+    rows = str(await sql.fetch("SELECT action, data::text FROM events"))
+    assert "session.refreshed" in rows
+    for secret in (ada.refresh_token, pair["refreshToken"], pair["token"]):
+        assert str(secret) not in rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 import pytest
@@ -12,6 +12,8 @@ import pytest
 from tests.factories.people import Person
 from tests.factories.refusals import fields, refused
 from tests.factories.world import PASSWORD, World, ok
+
+Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 NEW = {"email": "ada@example.com", "password": PASSWORD, "name": "Ada", "role": "Advertiser"}
 
@@ -44,22 +46,19 @@ async def test_each_role_but_operator_signs_up_and_is_signed_in(world: World, ro
         "name": "Ada",
         "role": role,
         "merchantProfile": profile,
+        "mailNotifications": True,
         "createdAt": user["createdAt"],
     }
     assert ok(await Person(world.client, answer["token"]).get("/auth/me")) == user
 
 
 @pytest.mark.parametrize("role", ["Operator", "operator", "creator", "Admin", "", None, 1, ["Creator"]])
-async def test_no_other_role_can_be_had_over_http(
-    world: World, sql: asyncpg.Connection[asyncpg.Record], role: Any
-) -> None:
+async def test_no_other_role_can_be_had_over_http(world: World, sql: Sql, role: Any) -> None:
     assert fields(await world.nobody.post("/auth/signup", {**NEW, "role": role})) == {"role"}
     assert await sql.fetchval("SELECT count(*) FROM users") == 0
 
 
-async def test_the_password_is_stored_as_a_hash_and_nowhere_else(
-    world: World, sql: asyncpg.Connection[asyncpg.Record]
-) -> None:
+async def test_the_password_is_stored_as_a_hash_and_nowhere_else(world: World, sql: Sql) -> None:
     ok(await world.nobody.post("/auth/signup", NEW))
     assert (await sql.fetchval("SELECT password_hash FROM users")).startswith("$argon2id$")
     for table in ("users", "sessions", "refresh_tokens", "events", "idempotency_keys"):
@@ -69,9 +68,7 @@ async def test_the_password_is_stored_as_a_hash_and_nowhere_else(
 
 
 @pytest.mark.parametrize("again", ["ada@example.com", "ADA@EXAMPLE.COM", "Ada@Example.Com", " ada@example.com "])
-async def test_a_known_address_is_taken_in_any_letter_case(
-    world: World, sql: asyncpg.Connection[asyncpg.Record], again: str
-) -> None:
+async def test_a_known_address_is_taken_in_any_letter_case(world: World, sql: Sql, again: str) -> None:
     ok(await world.nobody.post("/auth/signup", NEW))
     refused(await world.nobody.post("/auth/signup", {**NEW, "email": again, "role": "Creator"}), 409, "email_taken")
     assert await sql.fetchval("SELECT count(*) FROM users") == 1
@@ -83,9 +80,7 @@ async def test_letter_case_is_more_than_ascii(world: World) -> None:
     refused(await world.nobody.post("/auth/signup", {**NEW, "email": "ZOË@example.com"}), 409, "email_taken")
 
 
-async def test_twenty_at_once_with_one_address_make_one_account(
-    world: World, sql: asyncpg.Connection[asyncpg.Record]
-) -> None:
+async def test_twenty_at_once_with_one_address_make_one_account(world: World, sql: Sql) -> None:
     answers = await asyncio.gather(*(world.nobody.post("/auth/signup", NEW) for _ in range(20)))
     assert sorted(each.status_code for each in answers) == [201] + [409] * 19
     assert await sql.fetchval("SELECT count(*) FROM users") == 1
@@ -122,7 +117,7 @@ async def test_twenty_at_once_with_one_address_make_one_account(
     ids=lambda value: str(value)[:40].encode("unicode_escape").decode(),
 )
 async def test_a_wrong_shape_is_refused_by_its_field(
-    world: World, sql: asyncpg.Connection[asyncpg.Record], change: dict[str, Any], field: str
+    world: World, sql: Sql, change: dict[str, Any], field: str
 ) -> None:
     body = {name: value for name, value in {**NEW, **change}.items() if value is not ...}
     assert fields(await world.nobody.post("/auth/signup", body)) == {field}
@@ -202,9 +197,7 @@ async def test_not_signed_in_is_judged_before_anything_about_the_body(world: Wor
         refused(await caller.get("/buyers", params={"q": "x"}), 401)
 
 
-async def test_a_name_can_be_changed_and_nothing_else_moves(
-    world: World, sql: asyncpg.Connection[asyncpg.Record]
-) -> None:
+async def test_a_name_can_be_changed_and_nothing_else_moves(world: World, sql: Sql) -> None:
     ada = await world.advertiser()
     before = ok(await ada.get("/auth/me"))
     assert ok(await ada.patch("/auth/me", {"name": "  Ada Lovelace  "})) == {**before, "name": "Ada Lovelace"}
@@ -214,7 +207,7 @@ async def test_a_name_can_be_changed_and_nothing_else_moves(
     assert (event["actor_id"], "Lovelace" in event["data"]) == (ada.id, False)
 
 
-async def test_an_empty_change_changes_nothing(world: World, sql: asyncpg.Connection[asyncpg.Record]) -> None:
+async def test_an_empty_change_changes_nothing(world: World, sql: Sql) -> None:
     ada = await world.advertiser()
     assert ok(await ada.patch("/auth/me", {})) == ada.user
     assert await sql.fetchval("SELECT count(*) FROM events WHERE action = 'user.changed'") == 0
@@ -347,7 +340,7 @@ async def test_the_directory_comes_in_pages(world: World) -> None:
     assert (found, pages) == (names[::-1], 3)
 
 
-async def test_an_inactive_buyer_is_in_no_directory(world: World, sql: asyncpg.Connection[asyncpg.Record]) -> None:
+async def test_an_inactive_buyer_is_in_no_directory(world: World, sql: Sql) -> None:
     cleo, ada = await world.creator(), await world.advertiser()
     await sql.execute("UPDATE users SET is_active = false WHERE id = $1", ada.user["id"] if ada.user else None)
     assert ok(await cleo.get("/buyers")) == []

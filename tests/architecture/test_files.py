@@ -45,6 +45,9 @@ NO_NOUN = {
     "settling": "deadlines written by the timer",
     "delivery": "the verbs of commitments after the spend",
     "sessions": "sign-ins, a table of users.py",
+    "passwords": "how users prove who they are, and their way back in",
+    "leaving": "the end of an account",
+    "notifications": "what people are told, queued as mails",
 }
 
 
