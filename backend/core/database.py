@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
@@ -72,10 +72,10 @@ class Db:
         self.statements += 1
         await self._connection.executemany(sql, arguments)
 
-    async def copy(self, table: str, columns: Sequence[str], records: AsyncIterator[Sequence[Any]]) -> None:
-        """COPY records into a table: the bulk way in."""
+    async def copy(self, table: str, columns: Sequence[str], content: BinaryIO) -> None:
+        """COPY a file in PostgreSQL's text format into a table: the bulk way in."""
         self.statements += 1
-        await self._connection.copy_records_to_table(table, columns=list(columns), records=records)
+        await self._connection.copy_to_table(table, columns=list(columns), source=content, format="text")
 
 
 class Tx(Db):

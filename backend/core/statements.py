@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from asyncpg import Record
-from sqlalchemy import BindParameter, Executable, bindparam
+from sqlalchemy import BindParameter, Executable, Table, bindparam
 from sqlalchemy.dialects.postgresql import asyncpg as _asyncpg
+from sqlalchemy.schema import CreateTable
 
 if TYPE_CHECKING:
     from backend.core.database import Db
@@ -47,6 +48,11 @@ def binds(*names: str) -> dict[str, Any]:
 def prefixed(values: Mapping[str, Any]) -> dict[str, Any]:
     """Values by column name as keywords for a run."""
     return {f"p_{name}": value for name, value in values.items()}
+
+
+def ddl(table: Table) -> str:
+    """The SQL that makes a table of one transaction's own."""
+    return str(CreateTable(table).compile(dialect=_dialect))
 
 
 class Statement:

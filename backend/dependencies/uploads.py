@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, BinaryIO, TypeVar
 
 from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
@@ -115,6 +115,18 @@ def _checked(model: type[M], value: Any) -> M:
         return model.model_validate(value)
     except ValidationError as error:
         raise invalid(error.errors(include_input=False, include_url=False)) from None
+
+
+async def catalogue_of(form: FormData) -> tuple[BinaryIO, bytes]:
+    """The one part, `file` or `csv`, with its digest. Raises Invalid."""
+    must_hold_only(form, "file", "csv")
+    content = file_of(form, "file", "csv").file
+    return content, await run_in_threadpool(_sha256, content)
+
+
+def _sha256(content: BinaryIO) -> bytes:
+    content.seek(0)
+    return hashlib.file_digest(content, "sha256").digest()  # type: ignore[arg-type] # reads, that is all it needs
 
 
 def digest_of(script: Script, *fields: BaseModel) -> bytes:

@@ -6,10 +6,23 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, UniqueConstraint, text
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Numeric,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.models.base import Base, text_length
+from backend.models.base import Base, Money, text_length
 
 
 class Sku(Base):
@@ -47,3 +60,21 @@ class Sku(Base):
         ),
         Index("ix_skus_merchant_id_created_at", "merchant_id", "created_at", "id"),
     )
+
+
+# The rows of one import, in a temporary table of its transaction: of its own metadata, for no migration makes it.
+STAGED = Table(
+    "staged_skus",
+    MetaData(),
+    Column("row", Integer),
+    Column("id", Uuid),
+    Column("external_id", Text),
+    Column("title", Text),
+    Column("price", Money),
+    Column("margin", Numeric(5, 2)),
+    Column("tags", Text),  # joined by semicolons
+    Column("description", Text),
+    Column("image_url", Text),
+    prefixes=["TEMPORARY"],
+    postgresql_on_commit="DROP",
+)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 
 from backend.core.money import Money, must_be_number
 from backend.schemas.base import In, Labels, Out, ShortText, Text, Url, absent
@@ -58,3 +58,24 @@ class SkuOut(Out):
     external_id: str | None
     created_at: datetime
     updated_at: datetime
+
+
+class CatalogueOut(Out):
+    """What an import did, or with `dryRun` would do."""
+
+    count: int
+    created: int
+    updated: int
+
+
+class CatalogueForm(BaseModel):
+    """The multipart body of an import (documentation only: the part is streamed)."""
+
+    file: Annotated[
+        str,
+        Field(
+            json_schema_extra={"format": "binary"},
+            description="A CSV file in UTF-8 with a header: title, price, margin, and optionally tags (split by `;`), "
+            "description, imageUrl, externalId. The part may also be named `csv`.",
+        ),
+    ]
