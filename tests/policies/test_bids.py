@@ -73,8 +73,9 @@ def after(deal: Deal, action: str, party: Party, step: Step) -> Deal:
         case "terms":
             return replace(deal, terms_version=deal.terms_version + 1, creator_approved=False, buyer_approved=False)
         case "approve":
-            name = "creator_approved" if party is Party.CREATOR else "buyer_approved"
-            return replace(deal, **{name: True})
+            if party is Party.CREATOR:
+                return replace(deal, creator_approved=True)
+            return replace(deal, buyer_approved=True)
         case "decline":
             return replace(deal, decline_reason=DeclineReason.PRICE)
         case "withdraw":
