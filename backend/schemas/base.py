@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar, get_args
@@ -67,10 +68,13 @@ def _storable(value: str) -> str:
     return value
 
 
+_DATE_FIRST = re.compile(r"\s*\d{4}-\d{2}-\d{2}")
+
+
 def _text(value: Any) -> Any:
     """Times come as text; a bare number is not one."""
-    if not isinstance(value, str | datetime):
-        raise ValueError("must be a time in RFC 3339, like 2026-11-20T12:00:00Z")  # noqa: TRY004 pydantic wants it
+    if not (isinstance(value, datetime) or (isinstance(value, str) and _DATE_FIRST.match(value))):
+        raise ValueError("must be a time in RFC 3339, like 2026-11-20T12:00:00Z")
     return value
 
 

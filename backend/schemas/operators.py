@@ -6,6 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
+from pydantic import StrictBool
+
 from backend.models.bids import BidStatus
 from backend.models.commitments import CommitmentStatus
 from backend.models.slots import SlotStatus
@@ -56,4 +58,4 @@ class ManagedUserOut(Out):
 class ManagedUserPatch(In):
     """Deactivate an account, or let it in again."""
 
-    is_active: bool
+    is_active: StrictBool

@@ -22,7 +22,7 @@ from backend.models.events import ActorRole
 from backend.models.users import Role
 from backend.schemas.base import ShortText
 from backend.schemas.users import Email, NewPassword
-from backend.services import users
+from backend.services import invariants, users
 from backend.services.users import NewUser
 
 T = TypeVar("T")
@@ -79,7 +79,7 @@ async def create_operator(dsn: str, settings: Settings, email: str, name: str, p
 
 
 async def check(dsn: str, settings: Settings) -> list[Finding]:
-    """Whether the database answers and stands at the newest migration."""
+    """Whether the database answers, stands at the newest migration, and keeps what must hold (I1–I8)."""
     head = ScriptDirectory.from_config(_alembic()).get_current_head()
     try:
         version = await _look(dsn, settings, _VERSION.value)
@@ -91,7 +91,16 @@ async def check(dsn: str, settings: Settings) -> list[Finding]:
             Finding("migrations", False, f"{type(error).__name__}; run `python -m backend migrate`."),
         ]
     at_head = version == head
-    return [
+    found = [
         Finding("database", True),
         Finding("migrations", at_head, f"at {version}, the newest is {head}; run `python -m backend migrate`."),
+    ]
+    return found + (await _look(dsn, settings, _invariants) if at_head else [])
+
+
+async def _invariants(db: Db) -> list[Finding]:
+    """The rules of the deals, each counted over all rows."""
+    return [
+        Finding(f"invariant {each.id}", count == 0, f"{count} times not so: {each.statement}")
+        for each, count in await invariants.violations(db)
     ]

@@ -9,8 +9,6 @@ from backend.core.database import Database
 from backend.services import invariants, maintenance
 from tests.factories.world import World, ok
 
-Sql = asyncpg.Connection[asyncpg.Record]
-
 # Triggers and foreign keys off, as after a restore gone wrong; each plant drops the constraints in its way.
 UNGUARDED = "SET session_replication_role = replica"
 APPROVE = """
@@ -133,7 +131,9 @@ async def test_a_busy_floor_breaks_nothing(world: World, database: Database) -> 
 
 
 @pytest.mark.parametrize("name", PLANTS)
-async def test_a_planted_violation_is_counted(world: World, database: Database, sql: Sql, name: str) -> None:
+async def test_a_planted_violation_is_counted(
+    world: World, database: Database, sql: asyncpg.Connection[asyncpg.Record], name: str
+) -> None:
     ids = await floor(world)
     invariant, statements = PLANTS[name]
     await sql.execute(UNGUARDED)
@@ -143,7 +143,9 @@ async def test_a_planted_violation_is_counted(world: World, database: Database, 
     assert (await broken(database)).get(invariant, 0) >= 1
 
 
-async def test_check_names_the_broken_invariant(world: World, dsn: str, sql: Sql) -> None:
+async def test_check_names_the_broken_invariant(
+    world: World, dsn: str, sql: asyncpg.Connection[asyncpg.Record]
+) -> None:
     ids = await floor(world)
     findings = await maintenance.check(dsn, world.database.settings)
     assert all(each.ok for each in findings)
