@@ -13,7 +13,7 @@ from backend.core.version import NAME
 
 # Addresses are relative, so that the page also works behind a proxy, under https and below another path.
 _ASSETS = "swagger"
-_OPTIONS = {"tryItOutEnabled": True, "filter": True, "displayRequestDuration": True, "docExpansion": "none"}
+_OPTIONS = {"tryItOutEnabled": True, "filter": True, "displayRequestDuration": True}
 
 
 async def _docs() -> Response:
