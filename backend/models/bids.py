@@ -118,6 +118,7 @@ class Bid(Base):
     committed_id: Mapped[UUID | None] = mapped_column(
         Computed("CASE WHEN status = 'Committed' THEN id END", persisted=True)
     )
+    is_committed: Mapped[bool] = mapped_column(Computed("status = 'Committed'", persisted=True))
     creator_side: Mapped[str] = mapped_column(Computed("'creator'::text", persisted=True))
     buyer_side: Mapped[str] = mapped_column(Computed("'buyer'::text", persisted=True))
 
@@ -139,13 +140,14 @@ class Bid(Base):
             name="fk_bids_buyer_approval",
         ),
         points_at("committed_id", "commitments", "uncancelled_bid_id", name="fk_bids_commitment"),
-        UniqueConstraint("id", "slot_id", "must_hold", name="uq_bids_must_hold"),
+        UniqueConstraint("id", "slot_id", "must_hold", "is_committed", name="uq_bids_must_hold"),
         UniqueConstraint("id", "buyer_id"),
-        UniqueConstraint("id", "status"),
+        UniqueConstraint("id", "status", "terms_version"),
         UniqueConstraint("id", "slot_id", "creator_id", "buyer_id", name="uq_bids_parties"),
         one_of("status", BidStatus),
         one_of("decline_reason", DeclineReason),
         CheckConstraint("(status = 'Declined') = (decline_reason IS NOT NULL)", name="declined_has_reason"),
+        CheckConstraint("hold_ended_at IS NULL OR status = 'Declined'", name="hold_ended_when_declined"),
         CheckConstraint(
             "COALESCE(creator_approved_version, terms_version) = terms_version"
             " AND COALESCE(buyer_approved_version, terms_version) = terms_version",

@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Computed, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Computed, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.core.transitions import Machine, Transition
@@ -50,7 +50,7 @@ class Commitment(Base):
     bid_id: Mapped[UUID] = mapped_column(unique=True)
     terms_version: Mapped[int]
     slot_id: Mapped[UUID]
-    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"))
+    project_id: Mapped[UUID]
     creator_id: Mapped[UUID]
     buyer_id: Mapped[UUID]
     amount: Mapped[Decimal]
@@ -67,6 +67,9 @@ class Commitment(Base):
 
     uncancelled_bid_id: Mapped[UUID | None] = mapped_column(
         Computed("CASE WHEN status <> 'Cancelled' THEN bid_id END", persisted=True), unique=True
+    )
+    confirm_due: Mapped[datetime | None] = mapped_column(
+        Computed("CASE WHEN status = 'Delivered' THEN confirm_by END", persisted=True)
     )
     bid_status: Mapped[str] = mapped_column(Computed("'Committed'::text", persisted=True))
     completed_slot_id: Mapped[UUID | None] = mapped_column(
@@ -85,7 +88,14 @@ class Commitment(Base):
         points_at(
             "bid_id terms_version amount", "terms", "bid_id version amount", name="fk_commitments_terms", deferred=False
         ),
-        points_at("uncancelled_bid_id bid_status", "bids", "id status", name="fk_commitments_committed_bid"),
+        points_at("slot_id project_id", "slots", "id project_id", name="fk_commitments_slot", deferred=False),
+        points_at(
+            "uncancelled_bid_id bid_status terms_version",
+            "bids",
+            "id status terms_version",
+            name="fk_commitments_committed_bid",
+        ),
+        points_at("slot_id confirm_due", "slots", "id completes_at", name="fk_commitments_completing_slot"),
         points_at(
             "completed_slot_id bid_id completed_status",
             "slots",
@@ -93,6 +103,7 @@ class Commitment(Base):
             name="fk_commitments_completed_slot",
         ),
         UniqueConstraint("bid_id", "status"),
+        UniqueConstraint("bid_id", "confirm_due"),
         one_of("status", CommitmentStatus),
         one_of("cancel_requested_by", Side),
         text_length("evidence_url", 2048),
@@ -102,6 +113,9 @@ class Commitment(Base):
         CheckConstraint(
             "status IN ('Active', 'Cancelled') OR (delivered_at IS NOT NULL AND confirm_by IS NOT NULL)",
             name="delivered_has_times",
+        ),
+        CheckConstraint(
+            "status <> 'Active' OR num_nonnulls(delivered_at, confirm_by) = 0", name="active_is_undelivered"
         ),
         CheckConstraint(
             "cancel_requested_by IS NULL OR status IN ('Active', 'Delivered')", name="request_only_while_open"

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import UserDefinedType
@@ -72,6 +72,13 @@ class Event(Base):
     __table_args__ = (
         one_of("actor_role", ActorRole),
         one_of("subject_type", SubjectType),
+        CheckConstraint(r"action ~ '^[a-z_]+\.[a-z_]+$'", name="action_known"),
+        CheckConstraint("request_id ~ '^[A-Za-z0-9._-]{1,128}$'", name="request_id_plain"),
+        CheckConstraint(
+            "jsonb_typeof(data) = 'object' AND NOT jsonb_path_exists(data,"
+            """ '$.** ? (@.type() == "string" && !(@ like_regex "^[A-Za-z0-9_./-]{1,64}$"))')""",
+            name="data_closed",
+        ),
         Index("ix_events_at", "at", "id"),
         Index("ix_events_subject_id_at", "subject_id", "at", "id"),
         Index("ix_events_actor_id_at", "actor_id", "at", "id"),

@@ -89,6 +89,12 @@ class Slot(Base):
     updated_at: Mapped[datetime]
     removed_at: Mapped[datetime | None]
     holds: Mapped[bool] = mapped_column(Computed("true", persisted=True))
+    holder_committed: Mapped[bool] = mapped_column(
+        Computed("holder_bid_id IS NOT NULL AND hold_expires_at IS NULL", persisted=True)
+    )
+    completing_bid_id: Mapped[UUID | None] = mapped_column(
+        Computed("CASE WHEN completes_at IS NOT NULL THEN holder_bid_id END", persisted=True)
+    )
     completed_bid_id: Mapped[UUID | None] = mapped_column(
         Computed("CASE WHEN status = 'Completed' THEN holder_bid_id END", persisted=True)
     )
@@ -96,10 +102,18 @@ class Slot(Base):
 
     __table_args__ = (
         points_at("project_id creator_id", "projects", "id creator_id", name="fk_slots_project", deferred=False),
-        points_at("holder_bid_id id holds", "bids", "id slot_id must_hold", name="fk_slots_holder"),
+        points_at(
+            "holder_bid_id id holds holder_committed",
+            "bids",
+            "id slot_id must_hold is_committed",
+            name="fk_slots_holder",
+        ),
+        points_at("completing_bid_id completes_at", "commitments", "bid_id confirm_due", name="fk_slots_completing"),
         points_at("completed_bid_id completed_status", "commitments", "bid_id status", name="fk_slots_completed"),
         UniqueConstraint("id", "creator_id"),
         UniqueConstraint("id", "modality"),
+        UniqueConstraint("id", "project_id"),
+        UniqueConstraint("id", "completes_at"),
         UniqueConstraint("id", "holder_bid_id", "status", name="uq_slots_holder"),
         UniqueConstraint("id", "holder_bid_id", name="uq_slots_id_holder_bid_id"),
         one_of("type", SlotType),
@@ -124,6 +138,9 @@ class Slot(Base):
         Index("ix_slots_holder_bid_id", "holder_bid_id", postgresql_where=text("holder_bid_id IS NOT NULL")),
         Index("ix_slots_completed_bid_id", "completed_bid_id", postgresql_where=text("completed_bid_id IS NOT NULL")),
         Index("ix_slots_completes_at", "completes_at", postgresql_where=text("completes_at IS NOT NULL")),
+        Index(
+            "ix_slots_completing_bid_id", "completing_bid_id", postgresql_where=text("completing_bid_id IS NOT NULL")
+        ),
         Index("ix_slots_hold_expires_at", "hold_expires_at", postgresql_where=text("hold_expires_at IS NOT NULL")),
     )
 

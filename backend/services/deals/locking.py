@@ -90,6 +90,11 @@ class Locked:
     overdue_holder: UUID | None
     now: datetime
 
+    @property
+    def other_id(self) -> UUID:
+        """The other side, seen from the side that acts."""
+        return self.buyer_id if self.party is Party.CREATOR else self.creator_id
+
     def must(self, decision: Decision) -> Step | None:
         """The step, or None for a repeat. Raises Conflict."""
         return must(decision, self.deal.status, policy.allowed_actions(self.deal, self.party))
@@ -156,6 +161,7 @@ class LockedCommitment:
     commitment_id: UUID
     bid_id: UUID
     slot_id: UUID
+    buyer_id: UUID
     placement: Placement
     party: Party
     now: datetime
@@ -206,6 +212,7 @@ async def lock_commitment(tx: Tx, actor: Actor, commitment_id: UUID) -> LockedCo
         commitment_id=commitment_id,
         bid_id=row["bid_id"],
         slot_id=row["slot_id"],
+        buyer_id=row["buyer_id"],
         placement=placement(row),
         party=party_of(actor, row["creator_id"], row["buyer_id"]),
         now=now,
