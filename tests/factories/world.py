@@ -13,6 +13,7 @@ import httpx2
 from backend.core import clock
 from backend.core.database import Database
 from backend.core.passwords import hash_password
+from backend.jobs import deadlines
 from backend.models.events import ActorRole
 from backend.models.users import Role
 from backend.services import users
@@ -38,15 +39,30 @@ class World:
         self.client = client
         self.database = database
         self.shift = timedelta()
+        self.frozen: datetime | None = None
         self._numbers = itertools.count(1)
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        self._stack.enter_context(clock.replaced(lambda: datetime.now(UTC) + self.shift))
+        self._stack.enter_context(clock.replaced(self.now))
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self._stack.close()
+
+    def now(self) -> datetime:
+        """What the one clock says."""
+        return (self.frozen or datetime.now(UTC)) + self.shift
+
+    def freeze(self, at: datetime | None = None) -> datetime:
+        """Stop the one clock, at an instant or at this moment. Answers what it says from now on."""
+        at = at or self.now()
+        self.frozen, self.shift = at, timedelta()
+        return at
+
+    async def expire(self) -> int:
+        """What the timer does: write what has run out. Answers how many rows."""
+        return await deadlines.expire_due(self.database)
 
     def advance(self, **by: float) -> None:
         """Move the one clock forward: `advance(days=3)`."""
