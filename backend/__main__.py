@@ -23,7 +23,7 @@ from backend.integrations.database import database_dsn
 from backend.integrations.postgres import PostgresError, embedded_postgres, hold_server_lock
 from backend.jobs import deadlines
 from backend.main import create_app
-from backend.services import maintenance
+from backend.services import demo, maintenance
 
 cli = typer.Typer(
     name="python -m backend", help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
@@ -58,6 +58,7 @@ def _sentences() -> Iterator[None]:
 @cli.command()
 def serve(
     workers: Annotated[int | None, typer.Option(min=1, max=64, help="How many processes share the port.")] = None,
+    with_demo: Annotated[bool, typer.Option("--demo", help="First fill an empty installation with a demo.")] = False,
 ) -> None:
     """Migrate and serve. Without DATABASE_URL an embedded PostgreSQL runs as long as the server does."""
     config = _configured()
@@ -68,6 +69,8 @@ def serve(
         signal.signal(number, _leave)
     with _sentences(), _served(config) as ready:
         maintenance.migrate(_dsn(ready))
+        if with_demo:
+            _fill_with_demo(_dsn(ready), ready)
         address = f"http://{'127.0.0.1' if config.host in ('0.0.0.0', '::') else config.host}:{config.port}"  # noqa: S104
         print(f"{NAME}: the API is at {address}/api/v1, its documentation at {address}/docs", flush=True)
         _run_server(ready)
@@ -156,6 +159,25 @@ def check() -> None:
         print(f"{'ok   ' if finding.ok else 'WRONG'} {finding.what}{'' if finding.ok else ': ' + finding.advice}")
     if not all(finding.ok for finding in findings):
         raise SystemExit(1)
+
+
+@cli.command(name="demo")
+def fill_with_demo() -> None:
+    """Fill an empty installation with people, scripts and deals in every state. Twice is harmless."""
+    config = _configured()
+    with _sentences(), database_dsn(config) as dsn:
+        maintenance.migrate(dsn)
+        _fill_with_demo(dsn, config)
+
+
+def _fill_with_demo(dsn: str, config: Settings) -> None:
+    filled = asyncio.run(demo.fill(dsn, config))
+    print(
+        f"{NAME}: the demo {'is here' if filled else 'was here already'}. Its accounts, all with the password "
+        f"{demo.PASSWORD}:"
+    )
+    for person in demo.PEOPLE:
+        print(f"  {person.role.value:<11} {person.email:<28} {person.name}")
 
 
 @cli.command()

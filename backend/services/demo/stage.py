@@ -1,0 +1,142 @@
+"""The stage of the demo: its clock, and one short verb for each call of a service that the story makes."""
+
+from __future__ import annotations
+
+import csv
+from datetime import datetime, timedelta
+from decimal import Decimal
+from io import BytesIO, StringIO
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from backend.core.database import Tx
+from backend.core.shapes import IfMatch, Reply
+from backend.core.tokens import Links
+from backend.core.uploads import Kept, inspect
+from backend.integrations.storage import Files
+from backend.models.events import ActorRole
+from backend.models.users import Role
+from backend.policies.users import Actor
+from backend.schemas.bids import ApproveIn, BidIn, CommitIn, DeclineIn, TermsIn, WithdrawIn
+from backend.schemas.commitments import ConfirmIn, DeliverIn, ReasonIn
+from backend.schemas.projects import ProjectIn
+from backend.schemas.skus import SkuIn
+from backend.schemas.slots import SlotIn
+from backend.services import bidding, comments, fulfilment, projects, skus, slots, users
+from backend.services.demo.people import Person
+from backend.services.users import NewUser
+
+FILES = Path(__file__).parent / "files"
+
+
+def _content(file_name: str) -> bytes:
+    return (FILES / file_name).read_bytes()
+
+
+def _id(reply: Reply) -> UUID:
+    return UUID(msgspec.json.decode(reply.body)["id"])
+
+
+class Stage:
+    """Everything happens in one transaction; `on` sets the day on which it does."""
+
+    def __init__(
+        self, tx: Tx, files: Files, links: Links, digest: str, *, started: datetime, stored: list[str]
+    ) -> None:
+        self.tx, self.files, self.links, self.digest, self.stored = tx, files, links, digest, stored
+        self.started = self._moment = started
+
+    def now(self) -> datetime:
+        """The time on stage: it passes a little with every look at it."""
+        self._moment += timedelta(milliseconds=20)
+        return self._moment
+
+    def on(self, days: float) -> None:
+        """So many days from now; the past is negative. Time only goes forward."""
+        moment = self.started + timedelta(days=days)
+        assert moment > self._moment or self._moment >= self.started, "the story is told in order"
+        self._moment = moment
+
+    async def person(self, person: Person) -> Actor:
+        """An account."""
+        by = ActorRole.SYSTEM if person.role is Role.OPERATOR else ActorRole.ANONYMOUS
+        user_id = await users.create(self.tx, NewUser(person.email, person.name, person.role), self.digest, by)
+        return Actor(user_id, person.role)
+
+    async def project(self, creator: Actor, file_name: str, **fields: Any) -> UUID:
+        """A project with its script."""
+        script = inspect(BytesIO(_content(file_name)), file_name)
+        key = await self.files.put(script.content)
+        self.stored.append(key)
+        body = ProjectIn.model_validate(fields)
+        return _id(await projects.create(self.tx, creator, body, Kept(script, key), self.links))
+
+    async def slot(self, creator: Actor, project: UUID, scene: str, **fields: Any) -> UUID:
+        """A slot."""
+        body = {"projectId": str(project), "sceneRef": scene, **fields}
+        return _id(await slots.create(self.tx, creator, SlotIn.model_validate(body)))
+
+    async def invite(self, creator: Actor, slot: UUID, *buyers: Actor) -> None:
+        """Who may see a private slot."""
+        await slots.invite(self.tx, creator, slot, [buyer.id for buyer in buyers], IfMatch(None))
+
+    async def catalogue(self, merchant: Actor, file_name: str) -> dict[str, UUID]:
+        """The SKUs of a CSV file, by their external id."""
+        found = {}
+        for row in csv.DictReader(StringIO(_content(file_name).decode("utf-8-sig"), newline="")):
+            fields: dict[str, Any] = {name: value for name, value in row.items() if value}
+            fields["tags"] = row["tags"].split(";")
+            fields |= {name: Decimal(row[name]) for name in ("price", "margin")}
+            found[row["externalId"]] = _id(await skus.create(self.tx, merchant, SkuIn.model_validate(fields)))
+        return found
+
+    async def bid(self, buyer: Actor, slot: UUID, amount: str, objective: str, **fields: Any) -> UUID:
+        """A bid, or on a PG/Reservation slot a reservation."""
+        body = BidIn.model_validate({"amount": Decimal(amount), "objective": objective, **fields})
+        return _id(await bidding.place(self.tx, buyer, slot, body))
+
+    async def terms(self, actor: Actor, bid: UUID, base_version: int, amount: str, **fields: Any) -> None:
+        """New terms."""
+        body = {"baseVersion": base_version, "amount": Decimal(amount), **fields}
+        await bidding.new_terms(self.tx, actor, bid, TermsIn.model_validate(body))
+
+    async def say(self, actor: Actor, bid: UUID, text: str) -> None:
+        """A comment."""
+        await comments.create(self.tx, actor, bid, text)
+
+    async def approve(self, bid: UUID, *actors: Actor) -> None:
+        """The approvals, in this order."""
+        for actor in actors:
+            await bidding.approve(self.tx, actor, bid, ApproveIn())
+
+    async def decline(self, creator: Actor, bid: UUID, reason: str, note: str) -> None:
+        """The creator's no."""
+        await bidding.decline(self.tx, creator, bid, DeclineIn.model_validate({"reason": reason, "note": note}))
+
+    async def withdraw(self, buyer: Actor, bid: UUID, note: str) -> None:
+        """The buyer takes the bid back."""
+        await bidding.withdraw(self.tx, buyer, bid, WithdrawIn.model_validate({"note": note}))
+
+    async def commit(self, buyer: Actor, bid: UUID) -> UUID:
+        """The spend."""
+        return _id(await bidding.commit(self.tx, buyer, bid, CommitIn()))
+
+    async def deliver(self, creator: Actor, commitment: UUID, **fields: Any) -> None:
+        """The placement is there."""
+        await fulfilment.deliver(self.tx, creator, commitment, DeliverIn.model_validate(fields))
+
+    async def confirm(self, buyer: Actor, commitment: UUID) -> None:
+        """The buyer agrees."""
+        await fulfilment.confirm(self.tx, buyer, commitment, ConfirmIn())
+
+    async def reject(self, buyer: Actor, commitment: UUID, reason: str) -> None:
+        """The buyer does not."""
+        await fulfilment.reject(self.tx, buyer, commitment, ReasonIn.model_validate({"reason": reason}))
+
+    async def cancel(self, commitment: UUID, reason: str, *actors: Actor) -> None:
+        """The first asks, the second consents."""
+        for actor in actors:
+            await fulfilment.cancel(self.tx, actor, commitment, ReasonIn.model_validate({"reason": reason}))
