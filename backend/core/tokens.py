@@ -8,6 +8,7 @@ import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from uuid import UUID
 
 import jwt
@@ -53,6 +54,17 @@ def read_access_token(token: str, secret: str, now: datetime) -> Claims:
     """The claims of a token that is ours and current. Raises NotSignedIn for anything else."""
     if len(token) > _MAX_TOKEN or not token.isascii():
         raise NotSignedIn("This token is not valid.", code="invalid_token")
+    claims, not_before, expires = _verified(token, secret)
+    if not (not_before - 5 <= now.timestamp() < expires):
+        raise NotSignedIn("This token has expired; sign in again.", code="token_expired")
+    return claims
+
+
+# A signature once found right stays right; times are judged at every call. Refusals are not remembered, so nobody
+# without our signature takes a place.
+@lru_cache(maxsize=16_384)
+def _verified(token: str, secret: str) -> tuple[Claims, float, float]:
+    """The claims of a token that is ours, not before when, and until when. Raises NotSignedIn."""
     try:
         payload = jwt.decode(
             token,
@@ -60,7 +72,7 @@ def read_access_token(token: str, secret: str, now: datetime) -> Claims:
             algorithms=[ALGORITHM],
             audience=AUDIENCE,
             issuer=ISSUER,
-            # Times are judged below by the one clock.
+            # Times are judged by the one clock.
             options={
                 "require": _REQUIRED,
                 "verify_exp": False,
@@ -72,12 +84,9 @@ def read_access_token(token: str, secret: str, now: datetime) -> Claims:
         if payload["typ"] != "access":
             raise NotSignedIn("This token is not an access token.", code="invalid_token")
         claims = Claims(UUID(payload["sub"]), UUID(payload["sid"]))
-        not_before, expires = float(payload["nbf"]), float(payload["exp"])
+        return claims, float(payload["nbf"]), float(payload["exp"])
     except (jwt.PyJWTError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         raise NotSignedIn("This token is not valid.", code="invalid_token") from None
-    if not (not_before - 5 <= now.timestamp() < expires):
-        raise NotSignedIn("This token has expired; sign in again.", code="token_expired")
-    return claims
 
 
 def make_secret() -> tuple[str, bytes]:

@@ -66,6 +66,14 @@ IF_MATCH: Json = {
     "description": "The `ETag` you last read: the change is refused (412) when it is no longer current.",
     "schema": {"type": "string"},
 }
+_SCHEMES: Json = {
+    "OAuth2PasswordBearer": {
+        "type": "oauth2",
+        "description": "Sign in with an e-mail address and a password.",
+        "flows": {"password": {"scopes": {}, "tokenUrl": "/api/v1/auth/token"}},
+    }
+}
+SIGNED_IN: list[Json] = [{name: []} for name in _SCHEMES]
 _HEADERS: dict[str, tuple[str, str]] = {
     "X-Request-ID": ("The request's id, as the log has it. A plain one of your own is kept.", FIELDS["requestId"]),
     "ETag": ("The version of this representation, for `If-Match`.", '"3f2a9c4be01d77aa5c0e91b2"'),
@@ -138,6 +146,7 @@ def _complete(document: Json) -> Json:
     problem = ProblemOut.model_json_schema(ref_template="#/components/schemas/{model}", by_alias=True)
     schemas.update(problem.pop("$defs", {}))
     schemas[ProblemOut.__name__] = problem
+    document["components"]["securitySchemes"] = _SCHEMES
     document["components"]["headers"] = {
         name: {"description": text, "schema": {"type": "string"}, "example": example}
         for name, (text, example) in _HEADERS.items()

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from backend.core.errors import BadRequest, Problem, UnsupportedMedia
 from backend.core.parsing import parse_json
+from backend.dependencies.documentation import SIGNED_IN
 from backend.dependencies.doors import Door, claims_of, needs_sign_in
 
 
@@ -34,6 +35,11 @@ class StrictRequest(Request):
 
 class Route(APIRoute):
     """A route that signs in first and reads the body second."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if needs_sign_in(self.dependant):
+            self.openapi_extra = {**(self.openapi_extra or {}), "security": SIGNED_IN}
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's handler inside our order of judgement."""
