@@ -1,0 +1,1 @@
+"""What the product is measured against: each answers the same calls with the same bytes."""
