@@ -16,6 +16,7 @@ import uvicorn
 from pydantic import SecretStr, ValidationError
 
 from backend.core.config import Settings, settings
+from backend.core.connections import Connection
 from backend.core.errors import Problem
 from backend.core.logging import configure_logging
 from backend.core.version import NAME
@@ -84,6 +85,7 @@ def _run_server(config: Settings) -> None:
         "log_config": None,
         "access_log": False,
         "server_header": False,
+        "http": Connection,
         "timeout_graceful_shutdown": 10,
     }
     if config.workers == 1:

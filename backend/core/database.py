@@ -124,6 +124,7 @@ class Database:
             server_settings={
                 "application_name": "backdrop",
                 "timezone": "UTC",
+                "lock_timeout": "10s",
                 "idle_in_transaction_session_timeout": "30s",
             },
         ) as pool:
@@ -131,19 +132,23 @@ class Database:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[asyncpg.pool.PoolConnectionProxy[Record]]:
-        """One connection through the gate. Raises Unavailable (503) when none is to be had in time."""
-        wait = self.settings.db_wait_seconds
+        """One connection through the gate. Raises Unavailable (503) when none is to be had within `DB_WAIT_SECONDS`."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.settings.db_wait_seconds
         try:
-            await asyncio.wait_for(self._gate.acquire(), wait)
+            async with asyncio.timeout_at(deadline):
+                await self._gate.acquire()
         except TimeoutError:
             raise Unavailable("The service is busy; try again shortly.", code="busy") from None
         try:
             try:
-                connection = await self._pool.acquire(timeout=wait)
+                connection = await self._pool.acquire(timeout=max(deadline - loop.time(), 0.05))
             except (*_GONE, TimeoutError, asyncpg.PostgresError) as error:
                 raise Unavailable(code="database_unavailable") from error
             try:
                 yield connection
+            except asyncpg.LockNotAvailableError as error:
+                raise Unavailable("The service is busy; try again shortly.", code="busy") from error
             except asyncpg.DataError:
                 raise  # an argument of the wrong kind is a mistake of ours, though asyncpg calls it an InterfaceError
             except _GONE as error:

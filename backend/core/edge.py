@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import MutableMapping
@@ -10,7 +11,7 @@ from typing import Any
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from backend.core.errors import Problem, TooLarge
+from backend.core.errors import Problem, TooLarge, TooSlow
 from backend.core.ids import new_id
 from backend.core.problems import written
 
@@ -22,6 +23,9 @@ _STANDING = [
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
 ]
+# A body has this long, and a second more for every so many bytes that have come.
+BODY_SECONDS = 20.0
+BODY_PACE = 10_000
 
 
 class Edge:
@@ -56,13 +60,20 @@ class Edge:
             await send(message)
 
         state: MutableMapping[str, Any] = scope.setdefault("state", {})
-        announced, read = _content_length(scope), 0
+        announced, read, whole = _content_length(scope), 0, False
 
         async def limited() -> Message:
-            nonlocal read
+            nonlocal read, whole
             if announced > state.get("most", self.most):
                 raise TooLarge("The body is larger than this call takes.")
-            message = await receive()
+            if whole:  # what is awaited now is the client's leaving
+                return await receive()
+            try:
+                async with asyncio.timeout(started + BODY_SECONDS + read / BODY_PACE - time.perf_counter()):
+                    message = await receive()
+            except TimeoutError:
+                raise TooSlow("The body comes too slowly.") from None
+            whole = not message.get("more_body", False)
             read += len(message.get("body", b""))
             if read > state.get("most", self.most):
                 raise TooLarge("The body is larger than this call takes.")

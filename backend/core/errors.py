@@ -86,6 +86,17 @@ class StaleVersion(Problem):
     default_code = "stale_version"
 
 
+class TooSlow(Problem):
+    """408: the body does not come."""
+
+    status = 408
+    title = "Too slow"
+    default_code = "too_slow"
+
+    def __init__(self, detail: str, **more: Any) -> None:
+        super().__init__(detail, headers={"Connection": "close"}, **more)
+
+
 class TooLarge(Problem):
     """413: more bytes than the route takes."""
 

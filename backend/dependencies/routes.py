@@ -60,7 +60,7 @@ class Route(APIRoute):
             except (RequestValidationError, HTTPException, Problem) as caught:
                 # FastAPI wraps what reading the body raises; the cause is what is meant.
                 error = caught.__cause__ if isinstance(caught.__cause__, Problem) else caught
-                early = not isinstance(error, Problem) or error.status in (400, 413, 415, 422)
+                early = not isinstance(error, Problem) or error.status in (400, 408, 413, 415, 422)
                 if private and early:
                     await Door(strict).must_be_signed_in()
                 raise error from None

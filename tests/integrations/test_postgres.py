@@ -198,7 +198,8 @@ def test_it_starts_inside_a_running_event_loop(folder: Path) -> None:
 
 def test_a_second_process_uses_the_running_server_and_leaves_it_running(folder: Path) -> None:
     with owner(folder) as (_, ready):  # not waited for: attaching waits by itself, through the first start
-        time.sleep(0.3)
+        while not (folder / "postgres.lock").exists():
+            time.sleep(0.01)
         with embedded_postgres(folder) as dsn:
             pid = postmaster(folder)
             assert run(dsn, "SELECT 1") == 1

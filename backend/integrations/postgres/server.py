@@ -16,8 +16,9 @@ import asyncpg
 from .cluster import USER, Cluster, open_cluster
 from .errors import AlreadyRunning, PostgresError
 from .lock import POLL_SECONDS, FileLock, make_folder
-from .process import log_tail, start, stop, wait_for_orphans, wait_until_ready
+from .process import log_tail, start, wait_for_orphans, wait_until_ready
 from .runtime import PORT, announced_dsn, clear_away, make_socket_folder, publish
+from .watch import Watch
 
 DATABASE = "backdrop"
 NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -86,28 +87,37 @@ def _prepare(folder: Path, pg_bin: Path | None, *, durable: bool) -> Cluster:
 
 @contextmanager
 def _serve(folder: Path, cluster: Cluster, settings: dict[str, str]) -> Iterator[str]:
-    """Run the server for as long as the block lasts."""
+    """Run the server for as long as the block lasts; one that ends before is started again."""
     try:
-        sockets, child = _launch(folder, cluster, settings)
+        sockets = _sockets(folder, cluster)
+        command = _command(cluster, sockets, settings)
+        child = _launch(folder, cluster, command)
+        watch = Watch(cluster, child, lambda: start(cluster.account, command, cluster.log))
         try:
             dsn = f"postgresql://{USER}:{quote(cluster.password)}@/{DATABASE}?host={quote(str(sockets))}&port={PORT}"
             wait_until_ready(child, cluster.data, cluster.log)
             _ensure_database(cluster, dsn)
             publish(folder, sockets, dsn)
+            watch.begin()
             yield dsn
         finally:
             with suppress(OSError):  # a full disk must not keep the server from being stopped
                 publish(folder, sockets)
-            stop(child)
+            watch.end()
     finally:
         clear_away(folder)
 
 
-def _launch(folder: Path, cluster: Cluster, settings: dict[str, str]) -> tuple[Path, subprocess.Popen[bytes]]:
-    """Make the socket's folder and start the server in it."""
+def _sockets(folder: Path, cluster: Cluster) -> Path:
     try:
-        sockets = make_socket_folder(folder, cluster.account)
-        return sockets, start(cluster.account, _command(cluster, sockets, settings), cluster.log)
+        return make_socket_folder(folder, cluster.account)
+    except OSError as error:
+        raise PostgresError(f"The PostgreSQL of the data folder {folder} cannot be started: {error}.") from error
+
+
+def _launch(folder: Path, cluster: Cluster, command: list[str]) -> subprocess.Popen[bytes]:
+    try:
+        return start(cluster.account, command, cluster.log)
     except OSError as error:
         raise PostgresError(f"The PostgreSQL of the data folder {folder} cannot be started: {error}.") from error
 

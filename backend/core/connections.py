@@ -1,0 +1,63 @@
+"""Connections of slow clients: uvicorn gives a client all the time it wants, we do not.
+
+A request's head has `HEAD_SECONDS`, from the connection and again from its first byte. After an answer to a
+request whose body is not all here yet, the client has `LINGER_SECONDS` to read it and leave. The pace of a body is the
+edge's affair (`backend/core/edge.py`), since a slow body deserves an answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD_SECONDS = 10.0
+LINGER_SECONDS = 5.0
+
+
+class Connection(HttpToolsProtocol):
+    """uvicorn's protocol with an end to its patience."""
+
+    _patience: asyncio.TimerHandle | None = None
+
+    def _close_in(self, seconds: float) -> None:
+        self._be_patient()
+        self._patience = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def _be_patient(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """The first head is awaited."""
+        super().connection_made(transport)
+        self._close_in(HEAD_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is awaited any more."""
+        self._be_patient()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        """A head has begun."""
+        super().on_message_begin()
+        self._close_in(HEAD_SECONDS)
+
+    def on_headers_complete(self) -> None:
+        """The head is here."""
+        self._be_patient()
+        super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """Answered; whoever still sends a body that nobody reads is let go soon."""
+        unread = self.cycle is not None and self.cycle.more_body
+        super().on_response_complete()
+        if unread and not self.transport.is_closing():
+            self._close_in(LINGER_SECONDS)
+
+    def on_message_complete(self) -> None:
+        """The whole request is here; when it was answered before, the next one is awaited for a moment."""
+        super().on_message_complete()
+        if self.cycle is not None and self.cycle.response_complete:
+            self._close_in(LINGER_SECONDS)
