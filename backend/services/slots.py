@@ -213,6 +213,8 @@ async def patch(tx: Tx, actor: Actor, slot_id: UUID, body: SlotPatch, if_match: 
         SlotStatus(standing["status"]), changes, live_bids=standing["live_bids"], committed=standing["committed"]
     )
     if changes:
+        if "modality" in changes:  # bids that have run out name the former one until that is written
+            await deals.write_overdue(tx, slot_id, clock.now())
         values = prefixed(changes)
         await _patch(frozenset(changes)).one(tx, p_id=slot_id, p_now=clock.now(), **values)
         line = events.line(actor, "slot.changed", (SubjectType.SLOT, slot_id), fields=sorted(changes))
