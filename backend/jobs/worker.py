@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 import structlog
 
 from backend.core.database import Database
-from backend.jobs import deadlines
+from backend.jobs import deadlines, mails
 
 # Each does a bounded piece of what is due and answers how much it did.
 Job = Callable[[Database], Awaitable[int]]
-JOBS: Sequence[Job] = (deadlines.expire_due,)
+JOBS: Sequence[Job] = (deadlines.expire_due, mails.deliver)
 
 log = structlog.get_logger()
 

@@ -11,12 +11,13 @@ from backend.core.shapes import Reply
 from backend.models.bids import DeclineReason, Side
 from backend.models.commitments import COMMITMENT_MACHINE, CommitmentStatus
 from backend.models.events import SubjectType
+from backend.models.mails import MailKind
 from backend.policies import commitments as policy
 from backend.policies.deals import must_act, must_name_side
 from backend.policies.users import Actor
 from backend.schemas.bids import OnASide
 from backend.schemas.commitments import ConfirmIn, DeliverIn, ReasonIn
-from backend.services import comments, commitments, deals, events
+from backend.services import comments, commitments, deals, events, notifications
 from backend.services.deals import LockedCommitment
 
 
@@ -52,6 +53,7 @@ async def deliver(tx: Tx, actor: Actor, commitment_id: UUID, body: DeliverIn) ->
         )
         await deals.set_completion(tx, locked.slot_id, confirm_by)
         await events.record(tx, _line(actor, locked, "commitment.delivered", step.to, **body.on_record))
+        await notifications.queue(tx, MailKind.DELIVERED, locked.buyer_id, bid_id=locked.bid_id)
         await comments.say(tx, actor, locked.bid_id, body.operators_reason, body.note)
     return await commitments.get(tx, actor, commitment_id)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, case, delete, exists, or_, select, update
+from sqlalchemy import bindparam, case, delete, exists, literal_column, or_, select, update
 
 from backend.core import clock
 from backend.core.database import Tx
@@ -59,7 +59,7 @@ _ANONYMISE = Statement(
         name=bindparam("p_name"),
         password_hash="!",  # noqa: S106 no hash: nothing fits
         min_integration_fee=None,
-        eligibility_rules=case((User.role == Role.MERCHANT.value, bindparam("p_rules"))),
+        eligibility_rules=case((User.role == Role.MERCHANT.value, literal_column("'{}'::text[]"))),
         is_active=False,
         mail_notifications=False,
         updated_at=bindparam("p_now"),
@@ -104,7 +104,6 @@ async def _leave(tx: Tx, actor: Actor) -> None:
         p_user=actor.id,
         p_email=f"{actor.id}@deleted.invalid",
         p_name=f"Former user {actor.id.hex[-12:]}",
-        p_rules=[],
         p_now=now,
     )
     await events.record(tx, events.line(actor, "user.deleted", (SubjectType.USER, actor.id)))

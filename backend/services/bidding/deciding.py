@@ -14,12 +14,13 @@ from backend.core.statements import Statement, binds
 from backend.models.approvals import Approval
 from backend.models.bids import BID_MACHINE, BidStatus, DeclineReason, Side
 from backend.models.events import SubjectType
+from backend.models.mails import MailKind
 from backend.policies import bids as policy
 from backend.policies.bids import Hold
 from backend.policies.deals import HoldChange, must_act, must_name_side
 from backend.policies.users import Actor
 from backend.schemas.bids import ApproveIn, CommitIn, DeclineIn, WithdrawIn
-from backend.services import bids, comments, commitments, deals, events
+from backend.services import bids, comments, commitments, deals, events, notifications
 from backend.services.deals import Locked
 
 _APPROVAL_COLUMNS = ("bid_id", "terms_version", "side", "user_id", "created_at")
@@ -47,6 +48,7 @@ async def approve(tx: Tx, actor: Actor, bid_id: UUID, body: ApproveIn) -> Reply:
             columns["expires_at"] = max(locked.expires_at, deadline)
         await deals.save_bid(tx, bid_id, locked.now, status=step.to, **columns)
         await events.record(tx, *lines)
+        await notifications.queue(tx, MailKind.BID_APPROVED, locked.other_id, bid_id=bid_id)
     return await bids.get(tx, actor, bid_id)
 
 
@@ -115,4 +117,5 @@ async def commit(tx: Tx, actor: Actor, bid_id: UUID, body: CommitIn) -> Reply:
     await events.record(tx, line)
     await deals.close_others(tx, locked.slot_id, locked.now, DeclineReason.SLOT_SOLD)
     await commitments.create(tx, actor, locked)
+    await notifications.queue(tx, MailKind.BID_COMMITTED, locked.creator_id, bid_id=bid_id)
     return await commitments.of_bid(tx, actor, bid_id)

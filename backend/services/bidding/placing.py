@@ -19,6 +19,7 @@ from backend.core.statements import Statement, binds
 from backend.models.base import Timestamp
 from backend.models.bids import Bid, BidStatus, Side
 from backend.models.events import SubjectType
+from backend.models.mails import MailKind
 from backend.models.slots import Modality, Slot, SlotStatus
 from backend.models.users import BUYERS, Role, User
 from backend.policies import bids as policy
@@ -27,7 +28,7 @@ from backend.policies.bids import Offer
 from backend.policies.deals import HoldChange, must
 from backend.policies.users import Actor
 from backend.schemas.bids import BidIn
-from backend.services import bids, comments, deals, events
+from backend.services import bids, comments, deals, events, notifications
 from backend.services.bidding.terms import write_terms
 
 _LOCK_BUYER = Statement(select(User.id).where(User.id == bindparam("p_actor")).with_for_update(key_share=True))
@@ -150,6 +151,7 @@ async def _place(tx: Tx, actor: Actor, slot_id: UUID, body: BidIn) -> Reply:
     if step.hold is HoldChange.TAKE:
         lines += await deals.take_hold(tx, actor, slot_id, bid_id, deals.hold_until(tx, now, expires_at))
     await events.record(tx, *lines)
+    await notifications.queue(tx, MailKind.BID_PLACED, row["creator_id"], bid_id=bid_id)
     if body.message is not None:
         await comments.add(tx, actor, bid_id, body.message)
     return await bids.get(tx, actor, bid_id)

@@ -21,6 +21,7 @@ from backend.core.shapes import Reply
 from backend.core.statements import Statement, binds, prefixed
 from backend.models.bids import BID_MACHINE
 from backend.models.events import SubjectType
+from backend.models.mails import MailKind
 from backend.models.skus import Sku
 from backend.models.terms import Terms, TermsSku
 from backend.policies import bids as policy
@@ -28,7 +29,7 @@ from backend.policies.bids import Hold
 from backend.policies.deals import HoldChange, must_act
 from backend.policies.users import Actor
 from backend.schemas.bids import TermsIn
-from backend.services import bids, deals, events
+from backend.services import bids, deals, events, notifications
 
 _TERMS_COLUMNS = (
     "bid_id",
@@ -138,6 +139,7 @@ async def new_terms(tx: Tx, actor: Actor, bid_id: UUID, body: TermsIn) -> Reply:
     if step.hold is HoldChange.RELEASE:
         lines += await deals.release(tx, actor, locked.slot_id, bid_id)
     await events.record(tx, *lines)
+    await notifications.queue(tx, MailKind.TERMS_CHANGED, locked.other_id, bid_id=bid_id)
     return await bids.get(tx, actor, bid_id)
 
 

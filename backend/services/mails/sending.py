@@ -21,7 +21,7 @@ log = structlog.get_logger("backdrop.mail")
 
 # When to try again after each try; after the last one the mail has failed. A try that dies with its process counts.
 WAITS = tuple(timedelta(minutes=each) for each in (2, 5, 15, 60, 3 * 60, 6 * 60, 12 * 60, 24 * 60))
-LONGEST_TRY = 60.0  # seconds, shorter than the first wait, so that no mail is in two hands
+LONGEST_TRY = 10.0  # seconds: far less than the first wait, so that no mail is in two hands, and a stop waits for it
 
 _CLAIM = Statement(
     select(Mail.id, Mail.recipient_id, Mail.kind, Mail.ids, Mail.tries)
@@ -49,7 +49,9 @@ class _Claimed:
 
 
 async def send_next(database: Database, mailer: Mailer) -> bool:
-    """Send the mail that has been due longest; answers whether there was one.
+    """Send the mail that has been due longest; answers whether it is worth to go on with the next.
+
+    It is not when nothing is due, nor when the way out seems closed: then each further try would only take its time.
 
     Each mail is sent at least once: a process that dies between sending and writing so leaves it to be sent again,
     under the same Message-ID.
@@ -61,8 +63,9 @@ async def send_next(database: Database, mailer: Mailer) -> bool:
         log.info("mail dropped", mail_id=str(claimed.id), kind=claimed.kind.value)
         return True
     outcome = await _try(mailer, claimed, claimed.letter)
-    if outcome is not None:
-        await database.change(lambda tx: _end(tx, claimed.id, outcome))
+    if outcome is None:
+        return False
+    await database.change(lambda tx: _end(tx, claimed.id, outcome))
     return True
 
 
