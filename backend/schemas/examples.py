@@ -198,6 +198,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "OnBehalfOf": {"reason": "The buyer asked us by telephone."},
     "EventOut": {"id": EVENT},
     "InvariantOut": {"id": "I1"},
+    "ManagedUserOut": {"id": ADA, "deletedAt": None},
     "MetaOut": {"name": "BackDrop", "version": "0.1.0"},
     "HealthOut": {"status": "ok"},
     "LiveOut": {"status": "ok"},

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 from datetime import datetime, timedelta
 from decimal import Decimal
-from io import BytesIO, StringIO
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,6 +12,7 @@ from uuid import UUID
 import msgspec
 
 from backend.core.database import Tx
+from backend.core.paging import Page
 from backend.core.shapes import IfMatch, Reply
 from backend.core.tokens import Links
 from backend.core.uploads import Kept, inspect
@@ -23,12 +23,13 @@ from backend.policies.users import Actor
 from backend.schemas.bids import ApproveIn, BidIn, CommitIn, DeclineIn, TermsIn, WithdrawIn
 from backend.schemas.commitments import ConfirmIn, DeliverIn, ReasonIn
 from backend.schemas.projects import ProjectIn
-from backend.schemas.skus import SkuIn
 from backend.schemas.slots import SlotIn
-from backend.services import bidding, comments, fulfilment, projects, skus, slots, users
+from backend.schemas.users import ProfilePatch
+from backend.services import bidding, catalogues, comments, fulfilment, projects, skus, slots, users
 from backend.services.demo.people import Person
 from backend.services.users import NewUser
 
+_NO_MAIL = ProfilePatch.model_validate({"mailNotifications": False})
 FILES = Path(__file__).parent / "files"
 
 
@@ -61,10 +62,12 @@ class Stage:
         self._moment = moment
 
     async def person(self, person: Person) -> Actor:
-        """An account."""
+        """An account. Its address is made up, so mail to it is switched off, as anyone may do."""
         by = ActorRole.SYSTEM if person.role is Role.OPERATOR else ActorRole.ANONYMOUS
         user_id = await users.create(self.tx, NewUser(person.email, person.name, person.role), self.digest, by)
-        return Actor(user_id, person.role)
+        actor = Actor(user_id, person.role)
+        await users.patch_me(self.tx, actor, _NO_MAIL, IfMatch(None))
+        return actor
 
     async def project(self, creator: Actor, file_name: str, **fields: Any) -> UUID:
         """A project with its script."""
@@ -85,13 +88,10 @@ class Stage:
 
     async def catalogue(self, merchant: Actor, file_name: str) -> dict[str, UUID]:
         """The SKUs of a CSV file, by their external id."""
-        found = {}
-        for row in csv.DictReader(StringIO(_content(file_name).decode("utf-8-sig"), newline="")):
-            fields: dict[str, Any] = {name: value for name, value in row.items() if value}
-            fields["tags"] = row["tags"].split(";")
-            fields |= {name: Decimal(row[name]) for name in ("price", "margin")}
-            found[row["externalId"]] = _id(await skus.create(self.tx, merchant, SkuIn.model_validate(fields)))
-        return found
+        async with catalogues.checked(BytesIO(_content(file_name))) as catalogue:
+            await catalogues.load(self.tx, merchant, catalogue, dry_run=False)
+        listed = msgspec.json.decode((await skus.find_all(self.tx, merchant, Page())).body)
+        return {sku["externalId"]: UUID(sku["id"]) for sku in listed}
 
     async def bid(self, buyer: Actor, slot: UUID, amount: str, objective: str, **fields: Any) -> UUID:
         """A bid, or on a PG/Reservation slot a reservation."""
