@@ -51,41 +51,44 @@ _PRODUCTS = func.array(
 )
 
 
+_COLUMNS = (
+    *(column.label(name) for name, column in deals.SITUATION.items()),
+    Bid.id,
+    Bid.slot_id,
+    Bid.creator_id,
+    Bid.buyer_id,
+    Terms.amount,
+    Terms.amount_terms,
+    Terms.objective,
+    _PRODUCTS.label("products"),
+    _Creator.name.label("creator_name"),
+    _Buyer.name.label("buyer_name"),
+    _Buyer.role.label("buyer_role"),
+    Slot.scene_ref,
+    Slot.description,
+    Slot.type,
+    Slot.constraints,
+    Slot.hold_expires_at,
+    Project.title,
+    Project.genre,
+    Project.production_window,
+    commitment_policy.EFFECTIVE_STATUS.label("commitment_status"),
+    Commitment.created_at.label("committed_at"),
+    Commitment.deliver_by,
+    Commitment.delivered_at,
+    Commitment.evidence_url,
+    Commitment.confirm_by,
+    case((commitment_policy.CONFIRMED_BY_CLOCK, Commitment.confirm_by), else_=Commitment.completed_at).label(
+        "completed_at"
+    ),
+    Commitment.cancelled_at,
+)
+
+
 @lru_cache
 def _find(role: Role) -> Statement:
     return Statement(
-        select(
-            *(column.label(name) for name, column in deals.SITUATION.items()),
-            Bid.id,
-            Bid.slot_id,
-            Bid.creator_id,
-            Bid.buyer_id,
-            Terms.amount,
-            Terms.amount_terms,
-            Terms.objective,
-            _PRODUCTS.label("products"),
-            _Creator.name.label("creator_name"),
-            _Buyer.name.label("buyer_name"),
-            _Buyer.role.label("buyer_role"),
-            Slot.scene_ref,
-            Slot.description,
-            Slot.type,
-            Slot.constraints,
-            Slot.hold_expires_at,
-            Project.title,
-            Project.genre,
-            Project.production_window,
-            commitment_policy.EFFECTIVE_STATUS.label("commitment_status"),
-            Commitment.created_at.label("committed_at"),
-            Commitment.deliver_by,
-            Commitment.delivered_at,
-            Commitment.evidence_url,
-            Commitment.confirm_by,
-            case((commitment_policy.CONFIRMED_BY_CLOCK, Commitment.confirm_by), else_=Commitment.completed_at).label(
-                "completed_at"
-            ),
-            Commitment.cancelled_at,
-        )
+        select(*_COLUMNS)
         .select_from(Bid)
         .join(Slot, Slot.id == Bid.slot_id)
         .join(Project, Project.id == Slot.project_id)
