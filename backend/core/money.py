@@ -17,19 +17,20 @@ def must_be_number(value: object) -> object:
     return Decimal(str(value)) if isinstance(value, float) else value
 
 
+# The bounds stand before the validator, nearest to Decimal: there pydantic-core checks them itself.
 _TWO_PLACES = {"type": "number", "multipleOf": 0.01, "maximum": float(MAX)}
 
 
 Money = Annotated[
     Decimal,
-    BeforeValidator(must_be_number),
     Field(ge=0, le=MAX, max_digits=14, decimal_places=2, allow_inf_nan=False),
+    BeforeValidator(must_be_number),
     WithJsonSchema({**_TWO_PLACES, "minimum": 0}),
 ]
 PositiveMoney = Annotated[
     Decimal,
-    BeforeValidator(must_be_number),
     Field(gt=0, le=MAX, max_digits=14, decimal_places=2, allow_inf_nan=False),
+    BeforeValidator(must_be_number),
     WithJsonSchema({**_TWO_PLACES, "exclusiveMinimum": 0}),
 ]
 

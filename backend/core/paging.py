@@ -6,7 +6,7 @@ import base64
 import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
@@ -66,12 +66,23 @@ class Sort:
                 )
                 if name != self._full_name:
                     raise ValueError("another sort")
-                kind = datetime if isinstance(self.column.type, DateTime) else Decimal
-                binds["p_after_key"] = msgspec.convert(key, kind)
+                binds["p_after_key"] = self._key(key)
                 binds["p_after_id"] = row_id
-            except (ValueError, binascii.Error, msgspec.MsgspecError):
+            except (ValueError, ArithmeticError, binascii.Error, msgspec.MsgspecError):
                 raise Invalid.field("cursor", "is not a cursor of this list") from None
         return binds
+
+    def _key(self, text: str) -> datetime | Decimal:
+        """The sort value in a cursor. Raises ValueError or ArithmeticError for one that no row can have."""
+        if isinstance(self.column.type, DateTime):
+            moment = datetime.fromisoformat(text).astimezone(UTC)
+            if moment.isoformat() != text:
+                raise ValueError("not as this list writes it")
+            return moment
+        amount = Decimal(text)
+        if amount != amount.quantize(Decimal("0.01")):
+            raise ValueError("not an amount")
+        return amount
 
     def cursor(self, row: Record, row_id: UUID) -> str:
         """The cursor that continues after this row."""

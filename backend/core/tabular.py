@@ -44,8 +44,9 @@ class Table:
         self.header: list[str] = []
 
     def rows(self) -> Iterator[tuple[int, dict[str, str]]]:
-        """The number and the cells of every row that is not blank, without the empty cells; `header` is set before the
-        first.
+        """The number and the cells of every row that is not blank: trimmed, without the empty ones.
+
+        `header` is set before the first.
         """
         self._content.seek(0)
         # A wrong byte becomes a lone surrogate here, so that it is found in its own row and not a chunk ahead of it.
@@ -53,15 +54,16 @@ class Table:
         number = 0
         try:
             for number, cells in enumerate(csv.reader(_lines(text), strict=True), 1):
-                if not any(map(str.strip, cells)):
+                trimmed = [cell.strip() for cell in cells]
+                if not any(trimmed):
                     continue
                 if not self.header:
-                    if not self._take_header(number, [cell.strip() for cell in cells]):
+                    if not self._take_header(number, trimmed):
                         return
                 elif len(cells) != len(self.header):
                     self._findings.add(number, "row", f"has {len(cells)} cells where the header has {len(self.header)}")
                 else:
-                    yield number, {name: cell for name, cell in zip(self.header, cells, strict=True) if cell.strip()}
+                    yield number, {name: cell for name, cell in zip(self.header, trimmed, strict=True) if cell}
         except _Unreadable as error:
             self._findings.add(number + 1, "row", str(error))
         except csv.Error:

@@ -14,8 +14,8 @@ from backend.schemas.base import In, Labels, Out, ShortText, Text, Url, absent
 
 Percentage = Annotated[
     Decimal,
-    BeforeValidator(must_be_number),
     Field(ge=0, le=100, max_digits=5, decimal_places=2, allow_inf_nan=False),
+    BeforeValidator(must_be_number),
     WithJsonSchema({"type": "number", "minimum": 0, "maximum": 100, "multipleOf": 0.01}),
 ]
 

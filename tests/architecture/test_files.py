@@ -40,6 +40,7 @@ NO_NOUN = {
     "invariants": "I1–I8 as questions to the database",
     "demo": "a world to show the product in",
     "mails": "what is said to people by mail",
+    "catalogues": "skus by the file: one by one they are in skus",
     "notices": "what is said to people by mail",
     "expiry": "deadlines written by the timer",
     "settling": "deadlines written by the timer",

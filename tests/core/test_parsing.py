@@ -1,0 +1,44 @@
+"""JSON that comes in is JSON."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from backend.core.errors import BadRequest, Invalid
+from backend.core.parsing import parse_json
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("{}", {}),
+        ('{"a": [1, 0.1, -0, "é", null, true]}', {"a": [1, Decimal("0.1"), 0, "é", None, True]}),
+        (" 1 ", 1),
+        ("1e3", Decimal("1e3")),
+        ('"\\ud83d\\ude00"', "😀"),
+        ('{"a": {"a": 1}}', {"a": {"a": 1}}),
+    ],
+)
+def test_json_is_taken_exactly(text: str, value: Any) -> None:
+    parsed = parse_json(text)
+    assert parsed == value
+    assert type(parsed) is type(value)
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "{", "{'a': 1}", "[1,]", "nul", "01", "1 2", "[" * 100_000, "\ufeff{}", "{a: 1}"]
+)
+def test_what_is_no_json_is_a_bad_request(text: str) -> None:
+    with pytest.raises(BadRequest):
+        parse_json(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["NaN", "Infinity", "-Infinity", "[NaN]", '{"a": 1, "a": 2}', "1" * 41, "0." + "1" * 5000, "1" * 5000]
+)
+def test_what_json_does_not_have_is_invalid(text: str) -> None:
+    with pytest.raises(Invalid):
+        parse_json(text)
