@@ -69,6 +69,7 @@ class Settings(BaseSettings):
     confirm_within: Seconds = 14 * DAY
     hold_cooldown: Seconds = DAY
     max_holds: Annotated[int, Field(ge=1, le=10_000)] = 10
+    idempotency_keys_kept: Annotated[int, Field(ge=DAY, le=365 * DAY)] = 2 * DAY
     timer_interval: Annotated[float, Field(gt=0, le=3600)] = 5.0
 
     @field_validator("cors_origins", mode="before")

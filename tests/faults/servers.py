@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from backend.integrations.postgres.runtime import announced_dsn
@@ -23,12 +24,24 @@ def two_workers(folder: Path, **more: str) -> Iterator[tuple[Server, str]]:
         yield server, dsn
 
 
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two servers and their database."""
+
+    dsn: str
+    servers: Sequence[Server]
+
+    @property
+    def urls(self) -> list[str]:
+        return [server.url for server in self.servers]
+
+
 @contextmanager
-def two_servers(folder: Path, dsn: str, **more: str) -> Iterator[list[Server]]:
+def two_servers(folder: Path, dsn: str, count: int = 2, **more: str) -> Iterator[list[Server]]:
     """Two servers on one database, each with a port of its own, so that a call can choose its process."""
     with ExitStack() as stack:
         servers = []
-        for name in ("one", "two"):
+        for name in ("one", "two")[:count]:
             home = folder / name
             home.mkdir(exist_ok=True)
             settings = {"DATABASE_URL": dsn, "JWT_SECRET": SECRET, "UPLOAD_DIR": str(folder / "uploads"), **more}
