@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import asyncpg
 import pytest
 
@@ -144,3 +146,31 @@ async def test_a_deleted_account_does_not_come_back(world: World, sql: asyncpg.C
     refused = await olga.patch(f"/operator/users/{cleo.id}", {"isActive": True})
     assert (refused.status_code, refused.json()["code"]) == (409, "user_deleted")
     ok(await olga.patch(f"/operator/users/{cleo.id}", {"isActive": False}))
+
+
+async def test_whatever_is_under_way_a_deactivated_user_is_left_without_live_bids(
+    world: World, sql: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    olga, cleo = await world.operator(), await world.creator()
+    slots = [await world.slot(cleo) for _ in range(6)]
+    for _ in range(8):
+        ada, bea = await world.advertiser(), await world.advertiser()
+        kept = await world.bid(bea, slots[0])
+        calls = [ada.post(f"/slots/{slot['id']}/bids", {"amount": 1500, "objective": "Awareness"}) for slot in slots]
+        calls.insert(3, olga.patch(f"/operator/users/{ada.id}", {"isActive": False}))
+        answers = await asyncio.gather(*calls)
+        assert {each.status_code for each in answers} <= {200, 201, 401}
+        live = "SELECT count(*) FROM bids WHERE buyer_id = $1 AND status <> 'Declined'"
+        assert await sql.fetchval(live, ada.id) == 0
+        assert await sql.fetchval(live, bea.id) == 1
+        ok(await bea.post(f"/bids/{kept['id']}/withdraw"))
+
+
+async def test_two_operators_who_deactivate_each_other_do_not_both_succeed(world: World) -> None:
+    for _ in range(5):
+        olga, otto = await world.operator(), await world.operator()
+        answers = await asyncio.gather(
+            olga.patch(f"/operator/users/{otto.id}", {"isActive": False}),
+            otto.patch(f"/operator/users/{olga.id}", {"isActive": False}),
+        )
+        assert sorted(each.status_code for each in answers) in ([200, 401], [200, 503])

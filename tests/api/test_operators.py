@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from backend.core.config import DAY, Settings
+from backend.core.database import Db
 from tests.factories.people import Person
 from tests.factories.world import World, ok
 
@@ -154,3 +157,35 @@ async def test_the_invariants_hold(world: World) -> None:
     found = ok(await olga.get("/operator/invariants"))
     assert [(each["id"], each["violations"]) for each in found] == [(f"I{number}", 0) for number in range(1, 9)]
     assert all(each["statement"].endswith(".") for each in found)
+
+
+# What they cost.
+
+
+@pytest.mark.parametrize(
+    ("path", "budget"),
+    [
+        ("/operator/overview", 7),
+        ("/operator/events", 2),
+        ("/operator/invariants", 9),
+        ("/operator/users", 2),
+        ("/commitments/stats", 2),
+        ("/bids/{bid}/memo", 4),
+    ],
+)
+async def test_a_call_keeps_its_budget_of_statements_however_much_there_is(
+    world: World, monkeypatch: pytest.MonkeyPatch, path: str, budget: int
+) -> None:
+    cleo, ada, olga = await world.creator(), await world.advertiser(), await world.operator()
+    commitments = [await world.committed(cleo, ada) for _ in range(3)]
+    await world.accepted(cleo, ada)
+    asked: list[str] = []
+    fetch = Db.fetch
+
+    async def counted(db: Db, sql: str, arguments: Sequence[Any] = ()) -> list[Any]:
+        asked.append(sql)
+        return await fetch(db, sql, arguments)
+
+    monkeypatch.setattr(Db, "fetch", counted)
+    assert (await olga.get(path.format(bid=commitments[0]["bidId"]))).status_code == 200
+    assert len(asked) == budget
