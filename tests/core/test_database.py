@@ -1,0 +1,112 @@
+"""The pool, the fair gate and the two doors."""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+import pytest
+from sqlalchemy import literal, select
+
+from backend.core.config import Settings
+from backend.core.database import Database, Tx, normal_dsn
+from backend.core.errors import Unavailable
+from backend.core.statements import Statement
+
+ONE = Statement(select(literal(1)))
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"db_pool_size": 2, "db_wait_seconds": 0.3})
+
+
+async def test_the_gate_lets_in_whoever_came_first(database: Database) -> None:
+    order: list[int] = []
+    taken = [database.reading(), database.reading()]
+    for each in taken:
+        await each.__aenter__()
+
+    async def come(number: int) -> None:
+        async with database.reading():
+            order.append(number)
+
+    waiting = []
+    for number in range(8):
+        waiting.append(asyncio.create_task(come(number)))
+        await asyncio.sleep(0)
+    for each in taken:
+        await each.__aexit__(None, None, None)
+    await asyncio.gather(*waiting)
+    assert order == sorted(order)
+
+
+async def test_nobody_waits_for_ever_and_the_gate_heals(database: Database) -> None:
+    async with database.reading(), database.reading():
+        with pytest.raises(Unavailable) as caught:
+            async with database.reading():
+                pass
+        assert (caught.value.code, caught.value.headers["Retry-After"]) == ("busy", "1")
+    async with database.reading() as db:
+        assert await ONE.value(db) == 1
+
+
+async def test_who_gives_up_waiting_takes_no_place(database: Database) -> None:
+    async with database.reading(), database.reading():
+        impatient = asyncio.create_task(database.reading().__aenter__())
+        await asyncio.sleep(0.05)
+        impatient.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await impatient
+    async with database.reading(), database.reading() as db:
+        assert await ONE.value(db) == 1
+
+
+async def test_a_change_that_fails_leaves_nothing(database: Database, sql: asyncpg.Connection[asyncpg.Record]) -> None:
+    await sql.execute("CREATE TABLE marks (n int)")
+
+    async def fail(tx: Tx) -> None:
+        await tx.fetch("INSERT INTO marks VALUES (1)")
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError):
+        await database.change(fail)
+    assert await sql.fetchval("SELECT count(*) FROM marks") == 0
+
+
+async def test_a_serialization_failure_runs_the_whole_once_more(database: Database) -> None:
+    tries = 0
+
+    async def work(tx: Tx) -> int:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise asyncpg.SerializationError("again")
+        return int((await tx.fetch("SELECT 7"))[0][0])
+
+    assert (await database.change(work), tries) == (7, 2)
+
+    async def never(_: Tx) -> None:
+        raise asyncpg.DeadlockDetectedError("again")
+
+    with pytest.raises(Unavailable) as caught:
+        await database.change(never)
+    assert caught.value.code == "contention"
+
+
+@pytest.mark.parametrize(
+    ("url", "normal"),
+    [
+        ("postgres://u:p@h/db", "postgresql://u:p@h/db"),
+        ("postgresql+asyncpg://u@h:5433/db", "postgresql://u@h:5433/db"),
+        ("postgres://h/db?sslmode=require&channel_binding=require", "postgresql://h/db?sslmode=require"),
+    ],
+)
+def test_a_database_url_is_taken_as_hosts_print_it(url: str, normal: str) -> None:
+    assert normal_dsn(url) == normal
+
+
+def test_another_url_is_refused_without_being_shown() -> None:
+    with pytest.raises(ValueError, match="DATABASE_URL") as caught:
+        normal_dsn("mysql://u:planted@h/db")
+    assert "planted" not in str(caught.value)
