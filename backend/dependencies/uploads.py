@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
-from backend.core.errors import BadRequest, Invalid, UnsupportedMedia
+from backend.core.errors import BadRequest, Invalid, Unavailable, UnsupportedMedia
 from backend.core.parsing import parse_json
 from backend.core.uploads import Kept, Script, inspect
 from backend.dependencies.problems import invalid
@@ -145,12 +145,16 @@ class Shelf:
     async def kept(self, script: Script) -> AsyncIterator[Kept]:
         """The script in storage while a change decides; it is forgotten unless the change adopts it and commits."""
         kept = Kept(script, await self.files.put(script.content))
-        committed = False
+        stays = False
         try:
             yield kept
-            committed = kept.adopted
+            stays = kept.adopted
+        except Unavailable as error:
+            # The connection broke: whether the COMMIT went through is not known, and a file too many does no harm.
+            stays = kept.adopted and error.code == "database_unavailable"
+            raise
         finally:
-            if not committed:
+            if not stays:
                 await self.files.delete(kept.key)
 
 

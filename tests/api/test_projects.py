@@ -11,6 +11,8 @@ import asyncpg
 import pytest
 
 from backend.core.config import Settings
+from backend.core.database import Database
+from backend.core.errors import Unavailable
 from backend.integrations.storage import Storage
 from tests.factories.people import Person
 from tests.factories.refusals import refused
@@ -223,6 +225,23 @@ async def test_a_rolled_back_upload_leaves_no_file(
     assert (await upload(cleo)).status_code == 500
     assert kept_files(settings) == []
     assert await sql.fetchval("SELECT count(*) FROM projects") == 0
+
+
+async def test_the_file_stays_when_the_connection_breaks_after_the_commit(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cleo = await world.creator()
+    change = Database.change
+
+    async def cut(self: Database, work: Any) -> Any:
+        await change(self, work)
+        raise Unavailable(code="database_unavailable")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Database, "change", cut)
+        refused(await upload(cleo), 503, "database_unavailable")
+    (project,) = ok(await cleo.get("/projects"))
+    assert (await cleo.get(f"/projects/{project['id']}/script")).content == FOUNTAIN
 
 
 async def test_a_full_disk_is_503_and_changes_nothing(
