@@ -77,7 +77,7 @@ _COLUMNS = (
     Commitment.deliver_by,
     Commitment.delivered_at,
     Commitment.evidence_url,
-    Commitment.confirm_by,
+    case((Commitment.completed_at.is_(None), Commitment.confirm_by)).label("open_until"),
     case((commitment_policy.CONFIRMED_BY_CLOCK, Commitment.confirm_by), else_=Commitment.completed_at).label(
         "completed_at"
     ),
@@ -242,7 +242,7 @@ _COMMITMENT_TIMES = (
     ("Committed", "committed_at"),
     ("Deliver by", "deliver_by"),
     ("Delivered", "delivered_at"),
-    ("Confirm by", "confirm_by"),
+    ("Confirm by", "open_until"),
     ("Completed", "completed_at"),
     ("Cancelled", "cancelled_at"),
 )

@@ -79,15 +79,15 @@ async def _a_completed_placement(stage: Stage, cast: Cast) -> None:
         message="The steam is the point for us. Could the cup stay in frame?",
         **cast.named("MO-1001"),
     )
-    stage.on(-88.5)
+    stage.on(-88)
     await stage.say(cast.cleo, bid, "The cup stays. The scene is long, so we would ask for a little more.")
     await stage.terms(cast.cleo, bid, 1, "16000")
-    stage.on(-88)
+    stage.on(-87)
     await stage.terms(cast.mo, bid, 2, "14500", amountTerms="USD 14,500.00, half of it on delivery")
     await stage.approve(bid, cast.mo)
-    stage.on(-87)
-    await stage.approve(bid, cast.cleo)
     stage.on(-86)
+    await stage.approve(bid, cast.cleo)
+    stage.on(-85)
     commitment = await stage.commit(cast.mo, bid)
     stage.on(-62)
     await stage.deliver(cast.cleo, commitment, evidenceUrl="https://video.demo.example.com/night-train/scene-3-cut-1")
@@ -139,13 +139,11 @@ async def _endings(stage: Stage, cast: Cast) -> None:
     """What else can become of a bid."""
     stage.on(-9)
     await stage.bid(cast.bo, cast.slots["poster"], "5500", "A poster for a ferry line")  # its hold runs out
-    stage.on(-8)
     cheap = await stage.bid(cast.bo, cast.slots["laptop"], "9000", "An office nobody hates")
-    stage.on(-7.5)
+    stage.on(-8)
     await stage.decline(cast.cleo, cheap, "price", "We have had offers above eleven thousand before.")
-    stage.on(-7)
     sorry = await stage.bid(cast.ada, cast.slots["radio"], "7000", "A line about a radio station")
-    stage.on(-6.5)
+    stage.on(-7)
     await stage.withdraw(cast.ada, sorry, "Our client has moved the budget to spring.")
 
 
