@@ -86,6 +86,7 @@ def _run_server(config: Settings) -> None:
         "access_log": False,
         "server_header": False,
         "http": Connection,
+        "proxy_headers": False,  # ours count them from TRUSTED_PROXIES only
         "timeout_graceful_shutdown": 10,
     }
     if config.workers == 1:

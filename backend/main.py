@@ -13,6 +13,7 @@ from backend.core.config import Settings
 from backend.core.config import settings as read_settings
 from backend.core.database import Database
 from backend.core.edge import Edge
+from backend.core.limits import Buckets, Limit
 from backend.core.logging import configure_logging
 from backend.core.processes import end_with_parent
 from backend.core.version import NAME, VERSION
@@ -36,6 +37,10 @@ ROUTERS = (
     health.router,
 )
 
+# Response headers that a page from another origin may read.
+EXPOSED = ["ETag", "Link", "Idempotent-Replayed", "X-Request-ID", "Retry-After", "Content-Disposition"]
+EXPOSED += ["X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"]
+
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The service. Nothing is opened before its lifespan starts, which opens storage and pool and closes them again."""
@@ -50,6 +55,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             dsn = stack.enter_context(database_dsn(config))
             app.state.settings = config
             app.state.secret = config.signing_secret()
+            app.state.buckets = Buckets(Limit.read(config.rate_limit)) if config.rate_limit else None
             app.state.storage = Storage(config.uploads)
             app.state.database = await stack.enter_async_context(Database.opened(dsn, config))
             if config.app_env != "test":
@@ -65,18 +71,20 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
+        openapi_url="/openapi.json" if config.docs else None,
     )
     app.add_middleware(
         CORSMiddleware,
         allow_origins=config.cors_origins,
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
         allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "X-Request-ID"],
-        expose_headers=["ETag", "Link", "Idempotent-Replayed", "X-Request-ID", "Retry-After", "Content-Disposition"],
+        expose_headers=EXPOSED,
         max_age=600,
     )
-    app.add_middleware(Edge, most=config.max_body_kb * 1024)
+    app.add_middleware(Edge, most=config.max_body_kb * 1024, https=config.app_env == "production")
     problems.install(app)
-    pages.install(app)
+    if config.docs:
+        pages.install(app)
     app.include_router(health.probes)
     for router in ROUTERS:
         app.include_router(router, prefix=API)

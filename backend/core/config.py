@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import secrets
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from backend.core import limits, proxies
 
 MINUTE = 60
 HOUR = 60 * MINUTE
@@ -45,6 +47,9 @@ class Settings(BaseSettings):
     refresh_expires_in: Seconds = 30 * DAY
     doc_link_expires_in: Seconds = 15 * MINUTE
     cors_origins: Annotated[list[str], NoDecode] = ["http://localhost:5173"]
+    trusted_proxies: Annotated[list[str], NoDecode] = []
+    docs_enabled: bool | None = None
+    rate_limit: Annotated[str, Field(pattern=limits.PATTERN)] | None = None
 
     upload_dir: Path | None = None
     max_upload_mb: Annotated[int, Field(ge=1, le=2048)] = 50
@@ -72,9 +77,9 @@ class Settings(BaseSettings):
     idempotency_keys_kept: Annotated[int, Field(ge=DAY, le=365 * DAY)] = 2 * DAY
     timer_interval: Annotated[float, Field(gt=0, le=3600)] = 5.0
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "trusted_proxies", mode="before")
     @classmethod
-    def _split_origins(cls, value: object) -> object:
+    def _split(cls, value: object) -> object:
         """Take a comma-separated list, as an environment variable holds it."""
         if isinstance(value, str):
             return [part.strip().rstrip("/") for part in value.split(",") if part.strip()]
@@ -87,6 +92,15 @@ class Settings(BaseSettings):
         parts = urlsplit(value.get_secret_value()) if value is not None else None
         if parts is not None and (parts.scheme not in {"smtp", "smtps"} or not parts.hostname):
             raise ValueError("must look like smtp://user:password@host:587 or smtps://user:password@host")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: list[str]) -> list[str]:
+        try:
+            proxies.networks(value)
+        except ValueError:
+            raise ValueError("must list addresses or networks, like 10.0.0.0/8") from None
         return value
 
     @model_validator(mode="after")
@@ -110,6 +124,16 @@ class Settings(BaseSettings):
     def uploads(self) -> Path:
         """The folder of uploaded scripts. It is never mounted as a static folder."""
         return self.upload_dir or self.data_dir / "uploads"
+
+    @property
+    def docs(self) -> bool:
+        """Whether /docs and /openapi.json are served: unless set, everywhere but in production."""
+        return self.app_env != "production" if self.docs_enabled is None else self.docs_enabled
+
+    @cached_property
+    def trusted_networks(self) -> tuple[proxies.Network, ...]:
+        """The proxies whose X-Forwarded-For counts."""
+        return proxies.networks(self.trusted_proxies)
 
     def signing_secret(self) -> str:
         """The secret that signs tokens and links.

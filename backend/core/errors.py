@@ -105,6 +105,22 @@ class TooLarge(Problem):
     default_code = "too_large"
 
 
+class UriTooLong(Problem):
+    """414: an address of more bytes than any call needs."""
+
+    status = 414
+    title = "Address too long"
+    default_code = "uri_too_long"
+
+
+class HeadersTooLarge(Problem):
+    """431: more header bytes, or lines, than any call needs."""
+
+    status = 431
+    title = "Headers too large"
+    default_code = "headers_too_large"
+
+
 class UnsupportedMedia(Problem):
     """415: a media type or file content that the route does not take."""
 

@@ -80,6 +80,9 @@ _HEADERS: dict[str, tuple[str, str]] = {
     "Link": ('The next page, when there is one (RFC 8288), with `rel="next"`.', '</api/v1/slots?cursor=…>; rel="next"'),
     "Idempotent-Replayed": ("`true` when the answer is the one that this `Idempotency-Key` got before.", "true"),
     "Retry-After": ("Seconds to wait before the next try.", "1"),
+    "X-RateLimit-Limit": ("How many calls this limit allows at once.", "5"),
+    "X-RateLimit-Remaining": ("How many of them are left now.", "0"),
+    "X-RateLimit-Reset": ("Seconds until all of them are back.", "60"),
     "WWW-Authenticate": ("How to sign in.", "Bearer"),
 }
 _TAGS = {
@@ -192,6 +195,7 @@ def _problem_response(status: int) -> Json:
     names = ["X-Request-ID"]
     names += ["WWW-Authenticate"] if status == 401 else []
     names += ["Retry-After"] if status in (429, 503) else []
+    names += [name for name in _HEADERS if name.startswith("X-RateLimit-")] if status == 429 else []
     response: Json = problems(status)[status]
     response["headers"] = _referred(names)
     response["content"][MEDIA_TYPE]["example"] = body_of(_EXAMPLES[status], FIELDS["requestId"])

@@ -17,6 +17,9 @@ from backend.core.errors import BadRequest, Problem, UnsupportedMedia
 from backend.core.parsing import parse_json
 from backend.dependencies.documentation import SIGNED_IN
 from backend.dependencies.doors import Door, claims_of, needs_sign_in
+from backend.dependencies.limits import general
+
+_UNLIMITED = {"getHealth", "getLiveness"}
 
 
 class StrictRequest(Request):
@@ -50,8 +53,9 @@ class Route(APIRoute):
 
         async def judge(request: Request) -> Response:
             request.scope["state"]["route"] = name
-            if private:
-                claims_of(request)
+            user = claims_of(request).user_id if private else None
+            if name not in _UNLIMITED:
+                general(request, user)
             strict = StrictRequest(request.scope, request.receive)
             try:
                 if media_type is not None:

@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 import structlog
 
 from backend.core.database import Database
-from backend.jobs import deadlines, mails, sweeps
+from backend.jobs import deadlines, limits, mails, sweeps
 
 # Each does a bounded piece of what is due and answers how much it did.
 Job = Callable[[Database], Awaitable[int]]
-JOBS: Sequence[Job] = (deadlines.expire_due, mails.deliver, sweeps.sweep_keys)
+JOBS: Sequence[Job] = (deadlines.expire_due, mails.deliver, sweeps.sweep_keys, limits.forget_full)
 
 log = structlog.get_logger()
 

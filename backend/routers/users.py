@@ -9,6 +9,7 @@ from fastapi.security import OAuth2PasswordRequestForm
 
 from backend.dependencies.documentation import IF_MATCH, headers, problems
 from backend.dependencies.doors import Doors, OpenDoor, respond
+from backend.dependencies.limits import FORGOT, PASSWORD, RESET, SIGN_IN, SIGN_UP, limited
 from backend.dependencies.paging import EmptyIsNone, Paged, given
 from backend.dependencies.routes import Route
 from backend.schemas.users import (
@@ -37,11 +38,12 @@ router = APIRouter(route_class=Route, tags=["Identity"])
     summary="Make an account",
     status_code=201,
     response_model=SessionOut,
-    responses=problems(400, 409, 413, 415),
+    responses=problems(400, 409, 413, 415, 429),
 )
 async def signup(body: Signup, door: OpenDoor) -> Response:
     """Make an account as a Creator, an Advertiser or a Merchant, and sign in with it."""
-    return respond(await sessions.signup(door, body), 201, door.request)
+    async with limited(door, SIGN_UP):
+        return respond(await sessions.signup(door, body), 201, door.request)
 
 
 @router.post(
@@ -49,11 +51,12 @@ async def signup(body: Signup, door: OpenDoor) -> Response:
     operation_id="logIn",
     summary="Sign in",
     response_model=SessionOut,
-    responses=problems(400, 401, 413, 415),
+    responses=problems(400, 401, 413, 415, 429),
 )
 async def login(body: Login, door: OpenDoor) -> Response:
     """Sign in with an e-mail address and a password."""
-    return respond(await sessions.login(door, body), 200, door.request)
+    async with limited(door, SIGN_IN, body.email):
+        return respond(await sessions.login(door, body), 200, door.request)
 
 
 @router.post(
@@ -61,11 +64,12 @@ async def login(body: Login, door: OpenDoor) -> Response:
     operation_id="getToken",
     summary="Sign in with the OAuth2 password form",
     response_model=TokenOut,
-    responses=problems(400, 401, 413, 415),
+    responses=problems(400, 401, 413, 415, 429),
 )
 async def token(form: Annotated[OAuth2PasswordRequestForm, Depends()], door: OpenDoor) -> Response:
     """What the Authorize button of this page calls. `username` is the e-mail address."""
-    return respond(await sessions.login_form(door, form.username, form.password), 200, door.request)
+    async with limited(door, SIGN_IN, form.username):
+        return respond(await sessions.login_form(door, form.username, form.password), 200, door.request)
 
 
 @router.post(
@@ -97,11 +101,12 @@ async def logout(body: RefreshIn, door: OpenDoor) -> Response:
     operation_id="forgotPassword",
     summary="Ask for a way back in",
     status_code=202,
-    responses=problems(400, 413, 415),
+    responses=problems(400, 413, 415, 429),
 )
 async def forgot_password(body: ForgotPassword, door: OpenDoor) -> Response:
     """Mail a token to set a new password with, good for 30 minutes. The answer is the same for unknown addresses."""
-    return respond(await passwords.forget(door, body), 202, door.request)
+    async with limited(door, FORGOT, body.email):
+        return respond(await passwords.forget(door, body), 202, door.request)
 
 
 @router.post(
@@ -109,11 +114,12 @@ async def forgot_password(body: ForgotPassword, door: OpenDoor) -> Response:
     operation_id="resetPassword",
     summary="Set a new password by mail",
     status_code=204,
-    responses=problems(400, 413, 415),
+    responses=problems(400, 413, 415, 429),
 )
 async def reset_password(body: ResetPassword, door: OpenDoor) -> Response:
     """Set a new password with the token from the newest mail. It is good once, and every session ends."""
-    return respond(await passwords.reset(door, body), 204, door.request)
+    async with limited(door, RESET):
+        return respond(await passwords.reset(door, body), 204, door.request)
 
 
 @router.put(
@@ -121,11 +127,12 @@ async def reset_password(body: ResetPassword, door: OpenDoor) -> Response:
     operation_id="changePassword",
     summary="Change your password",
     status_code=204,
-    responses=problems(400, 401, 413, 415),
+    responses=problems(400, 401, 413, 415, 429),
 )
 async def change_password(body: PasswordChange, doors: Doors) -> Response:
     """Change your password; your other sessions end. A wrong current password is a 422 on `currentPassword`."""
-    return respond(await passwords.change(doors, body), 204, doors.request)
+    async with limited(doors, PASSWORD, str(doors.claims.user_id)):
+        return respond(await passwords.change(doors, body), 204, doors.request)
 
 
 @router.get(

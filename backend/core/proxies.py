@@ -1,0 +1,48 @@
+"""Where a request comes from: proxy headers count only when a configured proxy sent them."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from typing import TypeAlias
+
+Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def networks(texts: Sequence[str]) -> tuple[Network, ...]:
+    """Addresses and networks as a setting lists them. Raises ValueError."""
+    return tuple(ipaddress.ip_network(text, strict=False) for text in texts)
+
+
+def _address(text: str) -> Address | None:
+    text = text.strip()
+    if text.startswith("["):  # [::1]:443
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:  # 192.0.2.1:443
+        text = text.partition(":")[0]
+    try:
+        found = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return getattr(found, "ipv4_mapped", None) or found
+
+
+def client_address(peer: str | None, forwarded: Sequence[str], trusted: Sequence[Network]) -> str:
+    """The nearest address that is no trusted proxy, as the key of its limits: IPv6 counts by its /64.
+
+    `forwarded` are the values of X-Forwarded-For. It is read from the right, where the nearest proxy wrote, and only
+    as far as trusted proxies reach, so whatever a client invents further left is never looked at.
+    """
+    current = _address(peer or "")
+    hops = [hop for value in forwarded for hop in value.split(",")]
+    while current is not None and hops and any(current in network for network in trusted):
+        before = _address(hops.pop())
+        if before is None:
+            break
+        current = before
+    if current is None:
+        return "local"  # a unix socket
+    if current.version == 6:
+        return str(ipaddress.ip_network((current, 64), strict=False))
+    return str(current)
