@@ -15,7 +15,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import httpx2
@@ -31,17 +30,12 @@ from backend.integrations.postgres import embedded_postgres
 from backend.integrations.storage import Storage
 from backend.main import create_app
 from backend.services import maintenance
+from tests import databases
+from tests.databases import TEMPLATE, on_database
 from tests.factories.world import World
 
-TEMPLATE = "backdrop_template"
 SERVER = "BACKDROP_TEST_SERVER"
 _resources = ExitStack()
-
-
-def on_database(dsn: str, name: str) -> str:
-    """The same server, another database."""
-    parts = urlsplit(dsn)
-    return urlunsplit((parts.scheme, parts.netloc, f"/{name}", parts.query, parts.fragment))
 
 
 def run_sql(dsn: str, *statements: str) -> None:
@@ -127,14 +121,9 @@ def anyio_backend() -> tuple[str, dict[str, bool]]:
 async def dsn(worker_id: str) -> AsyncIterator[str]:
     """A migrated, empty database of this test's own."""
     server = os.environ[SERVER]
-    name = f"backdrop_{worker_id}_{os.urandom(4).hex()}"
-    admin = await asyncpg.connect(server)
-    try:
-        await admin.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-        yield on_database(server, name)
-        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    finally:
-        await admin.close()
+    clone = await databases.take(server, worker_id)
+    yield databases.on_database(server, clone.name)
+    await databases.give_back(server, clone)
 
 
 @pytest.fixture
