@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from backend.core import clock
 from backend.core.config import Settings
 from backend.core.database import Database, Db, Tx
-from backend.core.errors import Conflict
+from backend.core.errors import Conflict, Unavailable
 from backend.core.passwords import hash_password
 from backend.core.statements import Statement
 from backend.core.tokens import Links
@@ -52,9 +52,11 @@ async def fill(dsn: str, settings: Settings) -> bool:
 
         try:
             await database.change(work)
-        except BaseException:
-            for key in stored:
-                await storage.delete(key)
+        except BaseException as error:
+            # When the connection broke, nobody knows whether the COMMIT went through; a file too many does no harm.
+            if not (isinstance(error, Unavailable) and error.code == "database_unavailable"):
+                for key in stored:
+                    await storage.delete(key)
             raise
     return True
 
