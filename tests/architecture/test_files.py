@@ -44,7 +44,6 @@ NO_NOUN = {
     "radar": "suggestions over all scenes of a script",
     "demo": "a world to show the product in",
     "catalogues": "skus by the file: one by one they are in skus",
-    "passwords": "how users prove who they are, and their way back in",
     "leaving": "the end of an account",
     "notifications": "what people are told, queued as mails",
 }
