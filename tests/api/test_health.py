@@ -64,6 +64,6 @@ async def test_the_documentation_opens_without_another_host(client: httpx2.Async
     hosts = {each.split("/")[0] for each in page.text.replace("https://", "http://").split("http://")[1:]}
     assert hosts <= {"backdrop.test"}
     for asset in ("swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png"):
-        assert f"\"swagger/{asset}\"" in page.text
+        assert f'"swagger/{asset}"' in page.text
         assert (await client.get(f"/swagger/{asset}")).status_code == 200
     assert (await client.get("/openapi.json")).json()["info"]["title"] == "BackDrop"
