@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -95,6 +96,11 @@ def contains(words: str) -> str:
     """The LIKE pattern (escape: a backslash) for text that contains these words as they are written."""
     escaped = words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{escaped}%"
+
+
+def words(text: str) -> str:
+    """The tsquery that asks for every word of a text, each as the beginning of a word; nothing for a text without."""
+    return " & ".join(f"'{word}':*" for word in re.findall(r"[^\W_]+", text))
 
 
 def reply_page(rows: Sequence[Record], page: Page, sort: Sort, shape: Shape[V], view: V) -> Reply:

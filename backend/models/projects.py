@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.models.base import Base, one_of, points_at, text_length
@@ -55,6 +55,7 @@ class Project(Base):
         CheckConstraint("age_start <= age_end", name="ages_ordered"),
         Index("ix_projects_creator_id_created_at", "creator_id", "created_at", "id"),
         Index("ix_projects_created_at", "created_at", "id"),
+        Index("ix_projects_words", text("search_words(title, '')"), postgresql_using="gin"),
     )
 
 

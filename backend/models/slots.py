@@ -131,6 +131,7 @@ class Slot(Base):
         ),
         CheckConstraint("removed_at IS NULL OR status <> 'Locked'", name="removed_is_not_held"),
         Index("ix_slots_project_id", "project_id"),
+        Index("ix_slots_words", text("search_words(scene_ref, description)"), postgresql_using="gin"),
         Index("ix_slots_creator_id_created_at", "creator_id", "created_at", "id"),
         Index("ix_slots_created_at", "created_at", "id", postgresql_where=text("removed_at IS NULL")),
         Index("ix_slots_pricing_floor", "pricing_floor", "id", postgresql_where=text("removed_at IS NULL")),

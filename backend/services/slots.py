@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from asyncpg import Record
-from sqlalchemy import Select, bindparam, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Select, bindparam, delete, exists, func, insert, literal_column, or_, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.types import Uuid
@@ -17,7 +17,7 @@ from backend.core import clock
 from backend.core.database import Db, Tx
 from backend.core.errors import Invalid, NotFound
 from backend.core.ids import new_id
-from backend.core.paging import Page, Sort, contains, reply_page
+from backend.core.paging import Page, Sort, reply_page, words
 from backend.core.shapes import IfMatch, Reply, Shape, whole
 from backend.core.statements import Statement, binds, prefixed
 from backend.models.bids import Bid
@@ -71,7 +71,8 @@ SORTS = {
     SlotSort.DEAREST: Sort(SlotSort.DEAREST, Slot.pricing_floor, Slot.id, descending=True),
     SlotSort.CHEAPEST: Sort(SlotSort.CHEAPEST, Slot.pricing_floor, Slot.id, descending=False),
 }
-_WORDS: Any = bindparam("p_q")
+_WORDS: Any = func.to_tsquery(literal_column("'simple'"), bindparam("p_q"))
+_TITLED = select(Project.id).where(func.search_words(Project.title, literal_column("''")).op("@@")(_WORDS))
 FILTERS: Mapping[str, Any] = {
     "genre": func.lower(Slot.genre) == func.lower(bindparam("p_genre")),
     "type": or_(Slot.type == bindparam("p_type"), Slot.modality == bindparam("p_type")),
@@ -81,10 +82,10 @@ FILTERS: Mapping[str, Any] = {
     "project_id": Slot.project_id == bindparam("p_project_id"),
     "min_price": Slot.pricing_floor >= bindparam("p_min_price"),
     "max_price": Slot.pricing_floor <= bindparam("p_max_price"),
+    # As written, each side has an index to be found by.
     "q": or_(
-        Slot.scene_ref.ilike(_WORDS, escape="\\"),
-        Slot.description.ilike(_WORDS, escape="\\"),
-        Project.title.ilike(_WORDS, escape="\\"),
+        func.search_words(Slot.scene_ref, Slot.description).op("@@")(_WORDS),
+        Slot.project_id == func.any(func.array(_TITLED.scalar_subquery())),
     ),
 }
 
@@ -159,7 +160,7 @@ async def find_all(db: Db, actor: Actor, filters: dict[str, Any], sort: SlotSort
     """The slots the caller may see. `filters` are keys of `FILTERS` with their values."""
     values = prefixed(filters)
     if "q" in filters:
-        values["p_q"] = contains(filters["q"])
+        values["p_q"] = words(filters["q"])
     statement = _list(actor.role, frozenset(filters), sort, after=page.cursor is not None)
     rows = await statement.rows(db, p_actor=actor.id, p_now=clock.now(), **values, **SORTS[sort].binds(page))
     return reply_page(rows, page, SORTS[sort], _SLOT, None)
