@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from backend.core import limits, proxies
+from backend.core import limits, production, proxies
 
 MINUTE = 60
 HOUR = 60 * MINUTE
@@ -29,7 +29,7 @@ class Settings(BaseSettings):
     )
 
     app_env: Literal["development", "test", "production"] = "development"
-    host: str = "127.0.0.1"
+    host: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:_-]{1,255}$")] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     supervisor_pid: int | None = None  # set by `serve` for its workers, not by hand
@@ -108,12 +108,15 @@ class Settings(BaseSettings):
         """Refuse a production start with what only development may leave out."""
         if self.jwt_secret is not None and len(self.jwt_secret.get_secret_value().encode()) < 32:
             raise ValueError("JWT_SECRET must have at least 32 bytes")
-        if self.app_env == "production":
-            if self.jwt_secret is None:
-                raise ValueError("JWT_SECRET must be set when APP_ENV is production")
-            if "*" in self.cors_origins:
-                raise ValueError("CORS_ORIGINS must name its origins when APP_ENV is production")
+        if self.app_env == "production" and (found := list(production.complaints(self))):
+            raise ValueError("; ".join(dict.fromkeys(found)))
         return self
+
+    @property
+    def allowed_origins(self) -> list[str]:
+        """The origins whose pages may call the API. Production has none until they are named."""
+        named = self.app_env != "production" or "cors_origins" in self.model_fields_set
+        return self.cors_origins if named else []
 
     @property
     def mails(self) -> Path:
