@@ -130,6 +130,8 @@ _REMOVE = Statement(
     .where(Project.id == bindparam("p_id"))
     .values(removed_at=bindparam("p_now"), updated_at=bindparam("p_now"))
 )
+# Slots by id, before the update below touches them in whatever order it finds them (deals.md, locks in one order).
+_LOCK_SLOTS = Statement(select(Slot.id).where(Slot.project_id == bindparam("p_id")).order_by(Slot.id).with_for_update())
 _COPY_GENRE = Statement(update(Slot).where(Slot.project_id == bindparam("p_id")).values(genre=bindparam("p_genre")))
 
 
@@ -228,6 +230,7 @@ async def patch(tx: Tx, actor: Actor, project_id: UUID, body: ProjectPatch, if_m
         values = prefixed(changes)
         await _patch(frozenset(changes)).one(tx, p_id=project_id, p_now=clock.now(), **values)
         if "genre" in changes:
+            await _LOCK_SLOTS.rows(tx, p_id=project_id)
             await _COPY_GENRE.one(tx, p_id=project_id, p_genre=changes["genre"])
         line = events.line(actor, "project.changed", (SubjectType.PROJECT, project_id), fields=sorted(changes))
         await events.record(tx, line)
