@@ -55,12 +55,13 @@ def broken_constraint(error: asyncpg.PostgresError) -> str | None:
 class Db:
     """An open connection as a door hands it out; it counts its statements, which tests hold against a budget."""
 
-    __slots__ = ("_connection", "settings", "statements")
+    __slots__ = ("_connection", "changed", "settings", "statements")
 
     def __init__(self, connection: asyncpg.pool.PoolConnectionProxy[Record], settings: Settings) -> None:
         self._connection = connection
         self.settings = settings
         self.statements = 0
+        self.changed: set[str] = set()  # the tables with rows that were changed or taken away
 
     async def fetch(self, sql: str, arguments: Sequence[Any] = ()) -> list[Record]:
         """Run SQL that a `Statement` compiled."""
@@ -103,6 +104,7 @@ class Database:
         self._pool = pool
         self._gate = asyncio.Semaphore(settings.db_pool_size)
         self.settings = settings
+        self.watchers: list[Callable[[set[str]], None]] = []
 
     @classmethod
     @asynccontextmanager
@@ -170,11 +172,17 @@ class Database:
         A serialization failure or a deadlock runs the whole once more; a second one is a 503.
         """
         for last in (False, True):
+            changed: set[str] = set()
             try:
                 async with self._connection() as connection, connection.transaction():
-                    result = await work(Tx(connection, self.settings))
+                    tx = Tx(connection, self.settings)
+                    changed = tx.changed
+                    result = await work(tx)
                 return result  # noqa: RET504, TRY300 only after COMMIT
             except _RETRIED as error:
                 if last:
                     raise Unavailable("Two changes got in each other's way; try again.", code="contention") from error
+            finally:  # also when it is not known whether the COMMIT went through
+                for watcher in self.watchers:
+                    watcher(changed)
         raise AssertionError("unreachable")

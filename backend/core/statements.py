@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from asyncpg import Record
-from sqlalchemy import BindParameter, Executable, Table, bindparam
+from sqlalchemy import BindParameter, Delete, Executable, Table, Update, bindparam
 from sqlalchemy.dialects.postgresql import asyncpg as _asyncpg
 from sqlalchemy.schema import CreateTable
 
@@ -61,24 +61,31 @@ class Statement:
     Run it with every bind as a keyword; a missing one raises KeyError, so nothing is silently NULL.
     """
 
-    __slots__ = ("_names", "sql")
+    __slots__ = ("_changes", "_names", "sql")
 
     def __init__(self, statement: Executable) -> None:
         compiled = statement.compile(dialect=_dialect)  # type: ignore[attr-defined]
         self.sql = str(compiled)
         self._names: Sequence[str] = tuple(compiled.positiontup or ())
+        # The table whose rows it changes or takes away: who keeps a copy of them hears of it (Database.watchers).
+        self._changes = str(statement.table) if isinstance(statement, Update | Delete) else None
 
     def arguments(self, binds: dict[str, Any]) -> list[Any]:
         """The binds in the order of the SQL text."""
         return [binds[name] for name in self._names]
 
+    async def _fetch(self, db: Db, binds: dict[str, Any]) -> list[Record]:
+        if self._changes is not None:
+            db.changed.add(self._changes)
+        return await db.fetch(self.sql, self.arguments(binds))
+
     async def rows(self, db: Db, **binds: Any) -> list[Record]:
         """Every row."""
-        return await db.fetch(self.sql, self.arguments(binds))
+        return await self._fetch(db, binds)
 
     async def one(self, db: Db, **binds: Any) -> Record | None:
         """The first row, or None."""
-        rows = await db.fetch(self.sql, self.arguments(binds))
+        rows = await self._fetch(db, binds)
         return rows[0] if rows else None
 
     async def value(self, db: Db, **binds: Any) -> Any:
@@ -88,4 +95,6 @@ class Statement:
 
     async def many(self, db: Db, binds: Sequence[dict[str, Any]]) -> None:
         """The same statement once for each set of binds, in one round trip; answers nothing."""
+        if self._changes is not None:
+            db.changed.add(self._changes)
         await db.executemany(self.sql, [self.arguments(each) for each in binds])

@@ -22,7 +22,7 @@ from backend.core.errors import NotSignedIn
 from backend.core.shapes import IfMatch, Reply
 from backend.core.tokens import Claims, Links, read_access_token
 from backend.dependencies import idempotency
-from backend.policies.users import Actor, authenticate, authenticate_link
+from backend.policies.users import Actor, Admissions, authenticate, authenticate_link
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -94,14 +94,17 @@ class SignedIn(Door):
 
     def __init__(self, request: Request, key: str | None, if_match: str | None) -> None:
         super().__init__(request)
+        self.admissions: Admissions = request.app.state.admissions
         self.claims = claims_of(request)
         self.key = key
         self.if_match = IfMatch(if_match)
         self.digest: bytes | None = None  # set by a route that reads its own body
 
     async def actor(self, db: Db) -> Actor:
-        """Who calls, judged on this connection."""
-        return self.admit(await authenticate(db, self.claims, lock=isinstance(db, Tx)))
+        """Who calls: judged inside the transaction of a change; a read may rest on a moment ago."""
+        if isinstance(db, Tx):
+            return self.admit(await authenticate(db, self.claims, lock=True))
+        return self.admit(await self.admissions.admit(db, self.claims))
 
     async def read(self, service: Reading[P], *args: P.args, **more: P.kwargs) -> Response:
         """Answer with what a reading service finds."""
