@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -20,14 +21,15 @@ from backend.core.version import NAME, VERSION
 from backend.dependencies import documentation, pages, problems
 from backend.integrations.database import database_dsn
 from backend.integrations.storage import Storage
-from backend.jobs import worker
+from backend.jobs import scripts, worker
 from backend.policies.users import Admissions
-from backend.routers import bids, commitments, health, memo, operators, projects, skus, slots, stats, users
+from backend.routers import bids, commitments, health, memo, operators, projects, scenes, skus, slots, stats, users
 
 API = "/api/v1"
 ROUTERS = (
     users.router,
     projects.router,
+    scenes.router,
     slots.router,
     skus.router,
     bids.router,
@@ -62,6 +64,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             app.state.admissions = Admissions(app.state.database)
             if config.app_env != "test":
                 await stack.enter_async_context(worker.running(app.state.database))
+                # A loop of its own: somebody waits for the scenes, and a long script delays no deadline.
+                read_scripts = partial(scripts.read_due, files=app.state.storage)
+                await stack.enter_async_context(worker.running(app.state.database, [read_scripts], interval=1))
             yield
 
     app = FastAPI(

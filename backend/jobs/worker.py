@@ -18,8 +18,8 @@ JOBS: Sequence[Job] = (deadlines.expire_due, mails.deliver, sweeps.sweep_keys, l
 log = structlog.get_logger()
 
 
-async def run(database: Database, stop: asyncio.Event, jobs: Sequence[Job] = JOBS) -> None:
-    """Do every job, then wait `TIMER_INTERVAL` seconds, until `stop` is set. A job that fails is logged."""
+async def run(database: Database, stop: asyncio.Event, jobs: Sequence[Job], interval: float) -> None:
+    """Do every job, then wait `interval` seconds, until `stop` is set. A job that fails is logged."""
     while not stop.is_set():
         for job in jobs:
             try:
@@ -27,16 +27,21 @@ async def run(database: Database, stop: asyncio.Event, jobs: Sequence[Job] = JOB
             except Exception:
                 log.exception("job_failed", job=f"{job.__module__}.{getattr(job, '__name__', job)}")
         try:
-            await asyncio.wait_for(stop.wait(), database.settings.timer_interval)
+            await asyncio.wait_for(stop.wait(), interval)
         except TimeoutError:
             continue
 
 
 @asynccontextmanager
-async def running(database: Database, jobs: Sequence[Job] = JOBS) -> AsyncIterator[None]:
-    """The worker runs until the block ends; what it is doing then is finished first."""
+async def running(
+    database: Database, jobs: Sequence[Job] = JOBS, *, interval: float | None = None
+) -> AsyncIterator[None]:
+    """The worker runs until the block ends; what it is doing then is finished first.
+
+    `interval` is `TIMER_INTERVAL` seconds unless given.
+    """
     stop = asyncio.Event()
-    task = asyncio.create_task(run(database, stop, jobs))
+    task = asyncio.create_task(run(database, stop, jobs, interval or database.settings.timer_interval))
     try:
         yield
     finally:

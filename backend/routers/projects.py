@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
@@ -11,6 +9,7 @@ from fastapi.responses import StreamingResponse
 
 from backend.dependencies.documentation import IDEMPOTENCY_KEY, IF_MATCH, headers, multipart, problems
 from backend.dependencies.doors import Doors, OpenDoor, SignedIn, by_link
+from backend.dependencies.downloads import attachment
 from backend.dependencies.links import Linked
 from backend.dependencies.paging import Paged
 from backend.dependencies.routes import Route, UploadRoute
@@ -130,18 +129,8 @@ async def download(project_id: UUID, request: Request, door: OpenDoor, shelf: Sh
     else:
         doors = SignedIn(request, None, None)
         row = await doors.look_signed_in(projects.script, project_id)
-    return StreamingResponse(await shelf.files.get(row["storage_key"]), headers=_attachment(row))
-
-
-def _attachment(row: Any) -> dict[str, str]:
-    plain = "".join(char if char.isascii() and char not in '"\\' else "_" for char in row["file_name"])
-    return {
-        "content-type": row["media_type"],
-        "content-length": str(row["size"]),
-        "content-disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(row['file_name'])}",
-        "cache-control": "private, no-store",
-        "content-security-policy": "sandbox; default-src 'none'",
-    }
+    headers = attachment(row["file_name"], row["media_type"]) | {"content-length": str(row["size"])}
+    return StreamingResponse(await shelf.files.get(row["storage_key"]), headers=headers)
 
 
 router.include_router(uploads)

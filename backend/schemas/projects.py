@@ -12,6 +12,7 @@ from pydantic.alias_generators import to_camel
 
 from backend.core.money import Money
 from backend.models.projects import Gender
+from backend.models.scenes import ScriptStatus
 from backend.schemas.base import In, Label, Out, ShortText, Text, absent
 
 Age = Annotated[StrictInt, Field(ge=0, le=120)]
@@ -82,6 +83,8 @@ class ProjectOut(Out):
     committed_amount: Decimal | None
     production_window: str
     demographics: Demographics
+    script_status: ScriptStatus
+    script_status_reason: str | None
     created_at: datetime
     updated_at: datetime
 

@@ -23,12 +23,13 @@ from backend.core.uploads import Kept
 from backend.models.commitments import Commitment, CommitmentStatus
 from backend.models.events import SubjectType
 from backend.models.projects import Draft, Project
+from backend.models.scenes import Reading
 from backend.models.slots import Slot
 from backend.models.users import BUYERS, Role
 from backend.policies import projects as policy
 from backend.policies.users import Actor, must_be
 from backend.schemas.projects import ProjectIn, ProjectOut, ProjectPatch
-from backend.services import deals, events
+from backend.services import deals, events, scenes
 
 VOLATILE = ("docLink",)
 
@@ -52,11 +53,27 @@ def _committed_amount(row: Record, view: View) -> Any:
     return None if view.actor.role in BUYERS else row["_committed"]
 
 
+def _reason(row: Record, view: View) -> Any:
+    """What is wrong with the script is its owner's affair, and the operators'."""
+    return None if view.actor.role in BUYERS else row["_reason"]
+
+
 _COMMITTED = (
     select(func.coalesce(func.sum(Commitment.amount), 0))
     .where(Commitment.project_id == Project.id, Commitment.status != CommitmentStatus.CANCELLED.value)
     .scalar_subquery()
 )
+
+
+def _reading(column: Any) -> Any:
+    """A column of the current draft's reading."""
+    return (
+        select(column)
+        .where(Reading.project_id == Project.id, Reading.draft_number == Project.draft_number)
+        .scalar_subquery()
+    )
+
+
 DEMOGRAPHICS = {"age_start": Project.age_start, "age_end": Project.age_end, "gender": Project.gender}
 _PROJECT: Shape[View] = Shape(
     ProjectOut,
@@ -76,9 +93,10 @@ _PROJECT: Shape[View] = Shape(
             )
         },
         "demographics": DEMOGRAPHICS,
+        "script_status": _reading(Reading.status),
     },
-    derived={"doc_link": _doc_link, "committed_amount": _committed_amount},
-    extra={"committed": _COMMITTED},
+    derived={"doc_link": _doc_link, "committed_amount": _committed_amount, "script_status_reason": _reason},
+    extra={"committed": _COMMITTED, "reason": _reading(Reading.reason)},
 )
 _NEWEST = Sort("-createdAt", Project.created_at, Project.id, descending=True)
 
@@ -196,6 +214,7 @@ async def _add_draft(tx: Tx, project_id: UUID, number: int, kept: Kept) -> None:
         p_sha256=script.sha256,
         p_created_at=clock.now(),
     )
+    await scenes.begin(tx, project_id, number)
     kept.adopted = True
 
 
