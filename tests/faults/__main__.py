@@ -10,9 +10,11 @@ import importlib
 import sys
 import time
 
-# Name, the module whose `main(rounds)` runs it, the number of rounds that the promise names.
+# Name, the function `module:name(rounds)` that runs it, the number of rounds that the promise names.
 LONG = {
-    "races": ("tests.races.long", 5),
+    "races": ("tests.races.long:races", 5),
+    "api-kills": ("tests.faults.long:api_kills", 200),
+    "postgres-kills": ("tests.faults.long:postgres_kills", 40),
 }
 
 
@@ -23,10 +25,10 @@ def main() -> int:
     given = parser.parse_args()
     broken = 0
     for name in LONG if given.name == "all" else [given.name]:
-        module, rounds = LONG[name]
+        (module, _, function), rounds = LONG[name][0].partition(":"), LONG[name][1]
         started = time.monotonic()
         try:
-            line = importlib.import_module(module).main(given.rounds or rounds)
+            line = getattr(importlib.import_module(module), function)(given.rounds or rounds)
         except AssertionError as error:
             broken += 1
             print(f"BROKEN {name}: {error}", flush=True)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.commands.running import data_folder
-from tests.conftest import SERVER, TEMPLATE, on_database, run_sql
+from tests.conftest import SERVER, run_sql
+from tests.databases import TEMPLATE, on_database
 from tests.faults.arena import Arena, small_arena
 from tests.faults.servers import Pair, two_servers
 

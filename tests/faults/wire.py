@@ -95,7 +95,7 @@ class Wire:
             head = await self._reader.readuntil(b"\r\n\r\n")
             read = len(head)
             status, headers = read_head(head)
-            body = await self._reader.readexactly(int(headers.get("content-length", 0)))
+            body = await self._read_body(headers)
         except asyncio.IncompleteReadError as error:
             raise Unanswered(read + len(error.partial)) from error
         except OSError as error:
@@ -103,6 +103,16 @@ class Wire:
         if headers.get("connection") == "close":
             self.close()
         return Answer(status, headers, body)
+
+    async def _read_body(self, headers: Mapping[str, str]) -> bytes:
+        assert self._reader is not None
+        if headers.get("transfer-encoding") != "chunked":
+            return await self._reader.readexactly(int(headers.get("content-length", 0)))
+        body = b""
+        while size := int(await self._reader.readuntil(b"\r\n"), 16):
+            body += (await self._reader.readexactly(size + 2))[:-2]
+        await self._reader.readexactly(2)
+        return body
 
 
 def request_bytes(method: str, path: str, body: bytes, token: str | None, headers: Mapping[str, str]) -> bytes:

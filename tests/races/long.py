@@ -13,7 +13,7 @@ from tests.races.test_driver import fought
 CALLS = 4000
 
 
-def main(seeds: int) -> str:
+def races(seeds: int) -> str:
     """Fight with each seed; answers what was done altogether."""
     done: Counter[str] = Counter()
     for seed in range(1, seeds + 1):
