@@ -31,6 +31,7 @@ from backend.integrations.storage import Storage
 from backend.main import create_app
 from backend.services import maintenance
 from tests import databases
+from tests.contract import must_keep_contract
 from tests.databases import TEMPLATE, on_database
 from tests.factories.world import World
 
@@ -172,7 +173,11 @@ async def sql(dsn: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
 @pytest.fixture
 async def client(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
     """HTTP without a token."""
-    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://backdrop.test") as client:
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app=app),
+        base_url="http://backdrop.test",
+        event_hooks={"response": [must_keep_contract]},
+    ) as client:
         yield client
 
 

@@ -16,9 +16,9 @@ from jsonschema import Draft202012Validator, FormatChecker
 from backend.core.problems import MEDIA_TYPE
 from tests.architecture.routes import Operation, document, operations, resolved
 
-# Answers that any path may give and no call declares: a method it does not have, a body that does not come, a failure
-# that a test plants.
-UNDECLARED = {405, 408, 500}
+# Answers that any path may give and no call declares: a method it does not have, a request that does not come or
+# is too long, a failure that a test plants.
+UNDECLARED = {405, 408, 414, 431, 500}
 
 
 @lru_cache
