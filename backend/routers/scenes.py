@@ -1,16 +1,19 @@
-"""Scenes of a script."""
+"""Scenes of a script, what they suggest, and what a new draft did to them."""
 
 from __future__ import annotations
 
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Path, Response
 
 from backend.dependencies.documentation import problems
 from backend.dependencies.doors import Doors
 from backend.dependencies.routes import Route
+from backend.schemas.drafts import DraftOut, SceneDiff
 from backend.schemas.scenes import SceneOut
-from backend.services import scenes
+from backend.schemas.suggestions import SuggestionOut
+from backend.services import radar, scenes, suggestions
 
 router = APIRouter(route_class=Route, tags=["Scripts"])
 
@@ -28,3 +31,42 @@ async def find_all(project_id: UUID, doors: Doors) -> Response:
     The list is empty while the project's `scriptStatus` is `processing` or `unreadable`.
     """
     return await doors.read(scenes.find_all, project_id)
+
+
+@router.get(
+    "/projects/{project_id}/slot-suggestions",
+    operation_id="listSlotSuggestions",
+    summary="Slots that the script suggests",
+    response_model=list[SuggestionOut],
+    responses=problems(401, 403, 404),
+)
+async def suggested(project_id: UUID, doors: Doors) -> Response:
+    """Places in the current draft's scenes where a product of some category would fit, with the words that say so.
+
+    Worked out from a lexicon and rules that are shown with each suggestion; the same draft gives the same list.
+    """
+    return await doors.read(suggestions.find_all, project_id)
+
+
+@router.get(
+    "/projects/{project_id}/drafts",
+    operation_id="listDrafts",
+    summary="The drafts of the script",
+    response_model=list[DraftOut],
+    responses=problems(401, 403, 404),
+)
+async def drafts(project_id: UUID, doors: Doors) -> Response:
+    """Every draft, oldest first; the last one is current."""
+    return await doors.read(radar.drafts, project_id)
+
+
+@router.get(
+    "/projects/{project_id}/drafts/{number}/diff",
+    operation_id="compareDrafts",
+    summary="A draft against the one before it",
+    response_model=list[SceneDiff],
+    responses=problems(401, 403, 404, 409),
+)
+async def diff(project_id: UUID, number: Annotated[int, Path(ge=1, le=1_000_000)], doors: Doors) -> Response:
+    """Scene by scene in the order of the new draft: kept, moved, changed, new or omitted."""
+    return await doors.read(radar.diff, project_id, number)

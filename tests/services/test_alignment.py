@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.services.radar.alignment import Change, Pairing, Part, align
+from backend.schemas.drafts import SceneChange as Change
+from backend.services.radar.alignment import Pairing, Part, align
 
 TEXTS = {
     "a": ("INT. TRAIN - NIGHT", "Mara pours coffee from a dented thermos and looks at the rain on the glass."),

@@ -11,20 +11,11 @@ import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cached_property
 from itertools import pairwise
 from uuid import UUID
 
-
-class Change(StrEnum):
-    """What became of a scene."""
-
-    KEPT = "kept"
-    MOVED = "moved"
-    CHANGED = "changed"
-    NEW = "new"
-    OMITTED = "omitted"
+from backend.schemas.drafts import SceneChange as Change
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,75 @@
+"""Suggestions of slots in a script, worked out anew for each answer: the same draft and budget give the same list."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from asyncpg import Record
+from sqlalchemy import bindparam, select
+
+from backend.core.database import Db
+from backend.core.shapes import Reply, encode
+from backend.core.statements import Statement
+from backend.models.scenes import SceneRow
+from backend.policies.users import Actor
+from backend.schemas.suggestions import SuggestionOut
+from backend.services import scenes
+from backend.services.suggestions.scoring import Passage, SceneText, Suggestion, suggest
+
+_SCENES = Statement(
+    select(
+        SceneRow.id,
+        SceneRow.number,
+        SceneRow.heading,
+        SceneRow.page,
+        SceneRow.eighths,
+        SceneRow.characters,
+        SceneRow.passages,
+    )
+    .where(SceneRow.project_id == bindparam("p_project"), SceneRow.draft_number == bindparam("p_draft"))
+    .order_by(SceneRow.position)
+)
+
+
+async def find_all(db: Db, actor: Actor, project_id: UUID) -> Reply:
+    """What the current draft's scenes suggest, scene by scene, the most prominent first in each.
+
+    Raises NotFound, Forbidden: a script is for its owner and operators.
+    """
+    project = await scenes.must_read(db, actor, project_id)
+    rows = await _SCENES.rows(db, p_project=project_id, p_draft=project["draft_number"])
+    return Reply(
+        encode(
+            [_value(row, suggestion) for row in rows for suggestion in suggest(_text(row), project["budget_target"])]
+        )
+    )
+
+
+def _text(row: Record) -> SceneText:
+    passages = [Passage(kind, words) for kind, words in row["passages"]]
+    return SceneText(row["id"], row["heading"], row["eighths"], row["characters"], passages)
+
+
+def _value(row: Record, suggestion: Suggestion) -> dict[str, Any]:
+    out = SuggestionOut.model_validate(
+        {
+            "id": suggestion.id,
+            "scene": {name: row[name] for name in ("id", "number", "heading", "page")},
+            "category": {"name": suggestion.category, "iab_id": suggestion.iab_id},
+            "type": suggestion.type,
+            "excerpt": suggestion.excerpt,
+            "evidence": [
+                {"text": each.text, "start": each.start, "end": each.end, "where": each.where}
+                for each in suggestion.evidence
+            ],
+            "signals": {
+                "mentions": suggestion.signals.mentions,
+                "in_dialogue": suggestion.signals.in_dialogue,
+                "touched_by": suggestion.signals.touched_by,
+                "page_share": suggestion.signals.page_share,
+            },
+            "floor_band": {"low": suggestion.low, "high": suggestion.high, "formula": suggestion.formula},
+        }
+    )
+    return out.model_dump(by_alias=True)
