@@ -17,10 +17,7 @@ async def dump(sql: asyncpg.Connection[asyncpg.Record], *without: str) -> Dump:
     )
     names = sorted({row["table_name"] for row in tables} - LEFT_OUT - set(without))
     # xmin too: a row that is written again with the same values is a write.
-    selects = [
-        f"SELECT '{name}' AS name, xmin::text || ' ' || {name}::text AS line FROM {name}"
-        for name in names
-    ]
+    selects = [f"SELECT '{name}' AS name, xmin::text || ' ' || {name}::text AS line FROM {name}" for name in names]
     found: Dump = {name: [] for name in names}
     for row in await sql.fetch(" UNION ALL ".join(selects) + " ORDER BY 1, 2"):
         found[row["name"]].append(row["line"])

@@ -378,8 +378,7 @@ BAD: dict[str, tuple[str, str]] = {
         "state_has_event",
     ),
     "an event of another state": (
-        "UPDATE bids SET status = 'Declined', decline_reason = 'price' WHERE id = :pending;"
-        "EVENT(bid pending, Pending)",
+        "UPDATE bids SET status = 'Declined', decline_reason = 'price' WHERE id = :pending;EVENT(bid pending, Pending)",
         "state_has_event",
     ),
     "an event of another bid": (
