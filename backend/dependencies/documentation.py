@@ -74,6 +74,13 @@ _SCHEMES: Json = {
     }
 }
 SIGNED_IN: list[Json] = [{name: []} for name in _SCHEMES]
+_IF_NONE_MATCH: Json = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "The `ETag` you have: while it is the current one, the answer is 304 without a body.",
+    "schema": {"type": "string"},
+}
 _HEADERS: dict[str, tuple[str, str]] = {
     "X-Request-ID": ("The request's id, as the log has it. A plain one of your own is kept.", FIELDS["requestId"]),
     "ETag": ("The version of this representation, for `If-Match`.", '"3f2a9c4be01d77aa5c0e91b2"'),
@@ -163,7 +170,19 @@ def _complete(document: Json) -> Json:
     versioned = _versioned(operations)
     for operation in operations:
         _complete_operation(operation, schemas, versioned)
+    for path in document["paths"].values():
+        if "ETag" in path.get("get", {}).get("responses", {}).get("200", {}).get("headers", {}):
+            _let_be_known(path["get"])
     return document
+
+
+def _let_be_known(operation: Json) -> None:
+    """A read with an ETag answers a reader who has that version with the version alone."""
+    operation.setdefault("parameters", []).append(_IF_NONE_MATCH)
+    operation["responses"]["304"] = {
+        "description": "You have it: this is the version of your `If-None-Match`.",
+        "headers": _referred(["X-Request-ID", "ETag"]),
+    }
 
 
 def _operations(document: Json) -> Iterator[Json]:

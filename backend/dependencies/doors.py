@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Concatenate, ParamSpec, TypeVar
+from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import Depends, Request, Response
@@ -156,16 +157,25 @@ class SignedIn(Door):
 
 
 def respond(reply: Reply, status: int, request: Request) -> Response:
-    """A service's reply as a response, with its ETag and the link to the next page."""
+    """A service's reply as a response, with its ETag (304 for a reader who has it) and the link to the next page."""
     if not reply.body:
         return Response(status_code=204, headers={"cache-control": "no-store"})
     headers = {"content-type": JSON, "cache-control": "no-store"}
     if reply.etag is not None:
         headers["etag"] = reply.etag
+        if request.method == "GET" and _has(request, reply.etag):
+            return Response(status_code=304, headers={"cache-control": "no-store", "etag": reply.etag})
     if reply.next_cursor is not None:
-        following = request.url.include_query_params(cursor=reply.next_cursor)
-        headers["link"] = f'<{following.path}?{following.query}>; rel="next"'
+        query = [each for each in request.query_params.multi_items() if each[0] != "cursor"]
+        following = urlencode([*query, ("cursor", reply.next_cursor)])
+        headers["link"] = f'<{request.scope["path"]}?{following}>; rel="next"'
     return Response(reply.body, status, headers)
+
+
+def _has(request: Request, etag: str) -> bool:
+    """Whether the reader's `If-None-Match` names this version; a weak name will do (RFC 9110)."""
+    tags = [each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")]
+    return etag in tags or "*" in tags
 
 
 async def open_door(request: Request) -> Door:
