@@ -15,6 +15,10 @@ LONG = {
     "races": ("tests.races.long:races", 5),
     "api-kills": ("tests.faults.long:api_kills", 200),
     "postgres-kills": ("tests.faults.long:postgres_kills", 40),
+    "vanishing": ("tests.faults.long:vanishing_clients", 2000),
+    "stops": ("tests.faults.long:stops", 50),
+    "slow-clients": ("tests.faults.long:slow_clients", 500),
+    "model": ("tests.model.long:model", 500),
 }
 
 

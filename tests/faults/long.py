@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.commands.running import data_folder
-from tests.faults import kills
-from tests.faults.servers import two_workers
+from backend.integrations.postgres import embedded_postgres
+from tests.commands.running import data_folder, serving
+from tests.faults import kills, vanishing
+from tests.faults.arena import SECRET, Arena, small_arena
+from tests.faults.servers import TWO_WORKERS, two_workers
+from tests.faults.wire import Unanswered
 
 
 def _kills(rounds: int, *, postgres: bool) -> str:
@@ -16,7 +19,8 @@ def _kills(rounds: int, *, postgres: bool) -> str:
     words = (
         f"{rounds} kills, {notes.acknowledged} acknowledged writes all there, {notes.unanswered} calls cut off, "
         f"{notes.refused} answered 503 within {notes.slowest_refusal:.2f} s at most, "
-        f"well again after {notes.slowest_healing:.2f} s at most"
+        f"served again after {notes.slowest_healing:.2f} s at most"
+        + ("" if postgres else f", two processes again after {notes.slowest_replacement:.1f} s at most")
     )
     assert notes.slowest_healing < kills.HEAL_SECONDS, words
     assert notes.slowest_refusal < kills.ANSWER_SECONDS, words
@@ -31,3 +35,60 @@ def api_kills(rounds: int) -> str:
 def postgres_kills(rounds: int) -> str:
     """R6."""
     return _kills(rounds, postgres=True)
+
+
+def vanishing_clients(count: int) -> str:
+    """R8."""
+    with data_folder() as folder, two_workers(folder, DB_WAIT_SECONDS="10") as (server, dsn):
+        seconds = asyncio.run(_vanish(dsn, server.url, count))
+        assert server.stop() == 0
+    return f"{count} clients vanished; nothing half made, no connection or transaction left after {seconds:.2f} s"
+
+
+async def _vanish(dsn: str, url: str, count: int) -> float:
+    arena = await small_arena(dsn, [url], buyers=16, slots=40)
+    await vanishing.vanish(arena, count)
+    seconds = await vanishing.calm(arena, vanishing.CALM_SECONDS)
+    await vanishing.nothing_half_made(arena)
+    return seconds
+
+
+def stops(rounds: int) -> str:
+    """R12, SIGTERM under load."""
+    slowest, changes = 0.0, 0
+    with data_folder() as folder, embedded_postgres(folder) as dsn:
+        for number in range(rounds):
+            home = folder / str(number)
+            home.mkdir()
+            with serving(home, *TWO_WORKERS, port=None, DATABASE_URL=dsn, JWT_SECRET=SECRET) as server:
+                notes = kills.Notes(home / "acknowledged")
+                notes.log.touch()
+                slowest = max(slowest, asyncio.run(kills.stopped(server, Arena(dsn, [server.url]), notes)))
+                changes += notes.acknowledged
+    words = f"{rounds} stops, {changes} changes, each of them answered; gone within {slowest:.1f} s at most"
+    assert slowest < 15, words
+    return words
+
+
+def slow_clients(count: int) -> str:
+    """R12, slow clients and a huge body."""
+    with data_folder() as folder, two_workers(folder) as (server, dsn):
+        arena = asyncio.run(small_arena(dsn, [server.url], buyers=1, slots=1))
+        pids = kills.workers(server)
+        before = {pid: vanishing.memory(pid) for pid in pids}
+        slowest = asyncio.run(vanishing.slow_clients(arena, count, seconds=25))
+        outcomes = []
+        for announced in (True, False):
+            try:
+                outcomes.append(str(asyncio.run(vanishing.huge_body(arena, 1024**3, announced=announced))[0]))
+            except Unanswered:
+                outcomes.append("cut off")
+        growth = max(vanishing.memory(pid) - before[pid] for pid in pids) // 1024
+        assert server.stop() == 0
+    words = (
+        f"{count} slow clients: health within {slowest * 1000:.0f} ms; bodies of 1 GB: {' and '.join(outcomes)}; "
+        f"memory +{growth} MB at most"
+    )
+    assert slowest < vanishing.HEALTH_SECONDS, words
+    assert growth < 50, words
+    return words

@@ -45,15 +45,21 @@ async def vanish(arena: Arena, count: int, seed: int = 1) -> None:
 async def calm(arena: Arena, seconds: float) -> float:
     """Wait until no connection of a client is open, and no transaction; answers how long that took."""
 
+    left: list[object] = []
+
     async def quiet() -> bool:
         async with connected(arena.dsn) as connection:
-            busy = await connection.fetchval(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            busy = await connection.fetch(
+                "SELECT state, query FROM pg_stat_activity WHERE datname = current_database()"
                 " AND state <> 'idle' AND pid <> pg_backend_pid()"
             )
-        return busy == 0 and sum(open_connections(Wire(url).port) for url in arena.urls) == 0
+        left[:] = [*map(dict, busy), sum(open_connections(Wire(url).port) for url in arena.urls)]
+        return left == [0]
 
-    return await until(quiet, seconds, "a connection or a transaction is left")
+    try:
+        return await until(quiet, seconds, "something is left")
+    except AssertionError:
+        raise AssertionError(f"left after {seconds} s: {left}") from None
 
 
 def open_connections(port: int) -> int:

@@ -20,7 +20,14 @@ from tests.faults.arena import Arena, Member, connected, made
 from tests.faults.wire import Answer, Wire
 
 # Short lives, so that holds and bids run out in the middle of the fight; what is Accepted has time to be committed.
-SHORT_LIVES = {"HOLD_EXPIRES_IN": "2", "BID_EXPIRES_IN": "6", "HOLD_COOLDOWN": "1", "MAX_HOLDS": "6"}
+# Who waits long for a connection is served late and not told to try again: this is about order, not about speed.
+SHORT_LIVES = {
+    "DB_WAIT_SECONDS": "30",
+    "HOLD_EXPIRES_IN": "2",
+    "BID_EXPIRES_IN": "6",
+    "HOLD_COOLDOWN": "1",
+    "MAX_HOLDS": "6",
+}
 CLIENTS, SLOTS, CREATORS, BUYERS = 64, 50, 4, 16
 MAY_BE_GONE = {"place", "edit slot", "delete slot", "delete project"}  # what somebody may have deleted meanwhile
 BID_STATES = {"Pending", "AwaitingFinalApproval", "Accepted", "Committed", "Declined"}
