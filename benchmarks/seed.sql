@@ -45,6 +45,9 @@ INSERT INTO drafts (project_id, number, storage_key, file_name, media_type, size
 SELECT bench_id(3, p), 1, 'seeded/' || p, 'script.fountain', 'text/plain', 1000, sha256(p::text::bytea), now()
 FROM generate_series(1, {projects}) AS p;
 --
+INSERT INTO readings (project_id, draft_number, status, attempts, created_at, finished_at)
+SELECT bench_id(3, p), 1, 'ready', 1, now(), now() FROM generate_series(1, {projects}) AS p;
+--
 INSERT INTO slots (id, project_id, creator_id, scene_ref, description, type, pricing_floor, modality, visibility, status,
     constraints, excluded_categories, genre, holder_bid_id, hold_expires_at, created_at, updated_at)
 SELECT bench_id(4, s), bench_id(3, 1 + s % {projects}), bench_id(1, bench_creator(s)), 'Scene ' || s % 120 || ', take ' || s,

@@ -84,4 +84,5 @@ class Event(Base):
         Index("ix_events_actor_id_at", "actor_id", "at", "id"),
         Index("ix_events_bid_id_at", "bid_id", "at", "id"),
         Index("ix_events_action_at", "action", "at", "id"),
+        Index("ix_events_subject_type_at", "subject_type", "at", "id"),
     )
