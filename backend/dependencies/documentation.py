@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from backend.core import errors
 from backend.core.errors import Problem
 from backend.core.problems import MEDIA_TYPE, body_of
-from backend.schemas.examples import FIELDS, example_of
+from backend.schemas.examples import CALLS, FIELDS, Call, example_of
 from backend.schemas.problems import ProblemOut
 
 Json = dict[str, Any]
@@ -57,7 +57,6 @@ IDEMPOTENCY_KEY: Json = {
     "required": False,
     "description": "A key of your own: the same key with the same request gets the same answer again.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-    "example": "7c9e6679-place-bid",
 }
 IF_MATCH: Json = {
     "name": "If-Match",
@@ -95,6 +94,7 @@ _HEADERS: dict[str, tuple[str, str]] = {
 _TAGS = {
     "Identity": "Accounts, signing in and out, the directory of buyers.",
     "Projects": "A script with its financing frame.",
+    "Scripts": "The scenes of a script, what they suggest, and what a new draft did to them.",
     "Slots": "The places in a script that can be sold, once each.",
     "SKUs": "A merchant's products, offered for placement.",
     "Deals": "Bids, the talk about them, terms, approvals, the commitment.",
@@ -130,6 +130,9 @@ People who make films and shows sell **placements** in their scripts to advertis
 finances the production.
 
 Sign up with `POST /api/v1/auth/signup`, then press **Authorize** and sign in with the e-mail address as the user name.
+The examples succeed as printed in the demo (`scripts/run --demo`): each call says for which of its accounts. The
+password of all is `backdrop-demo`.
+
 A creator makes a project and slots; a buyer places a bid; both approve the very same terms; the buyer commits.
 
 Errors are problem details (RFC 9457): show `detail` to people, switch on `code` in programs. Lists are plain arrays;
@@ -170,6 +173,7 @@ def _complete(document: Json) -> Json:
     versioned = _versioned(operations)
     for operation in operations:
         _complete_operation(operation, schemas, versioned)
+        _tell_example(operation, schemas, CALLS.get(operation["operationId"], Call()))
     for path in document["paths"].values():
         if "ETag" in path.get("get", {}).get("responses", {}).get("200", {}).get("headers", {}):
             _let_be_known(path["get"])
@@ -226,12 +230,7 @@ def _referred(names: list[str]) -> Json:
 
 
 def _complete_operation(operation: Json, schemas: Mapping[str, Json], versioned: set[str]) -> None:
-    """Give one call its examples and headers, and its errors by reference."""
-    for parameter in operation.get("parameters", ()):
-        if parameter["in"] == "path" and parameter["name"] in FIELDS:
-            parameter["example"] = FIELDS[parameter["name"]]
-    for media in operation.get("requestBody", {}).get("content", {}).values():
-        media.setdefault("example", _body_example(media["schema"], schemas))
+    """Give one call the examples of its answers, its headers, and its errors by reference."""
     for code, response in operation["responses"].items():
         if response.get("description") == _MEANINGS.get(int(code)):
             operation["responses"][code] = {"$ref": f"#/components/responses/{type(_EXAMPLES[int(code)]).__name__}"}
@@ -245,6 +244,20 @@ def _complete_operation(operation: Json, schemas: Mapping[str, Json], versioned:
         for kind, media in response.get("content", {}).items():
             if kind == "application/json":
                 media.setdefault("example", example_of(media["schema"], schemas))
+
+
+def _tell_example(operation: Json, schemas: Mapping[str, Json], call: Call) -> None:
+    """Give one call an example that succeeds as printed in the demo, and say who sends it."""
+    values = {**FIELDS, **call.path}
+    for parameter in operation.get("parameters", ()):
+        if parameter["in"] == "path":
+            parameter["example"] = values[parameter["name"]]
+        if parameter["name"] == "Idempotency-Key":  # one for all would be refused by the second call that is tried
+            parameter["example"] = f"{operation['operationId']}-1"
+    for media in operation.get("requestBody", {}).get("content", {}).values():
+        media["example"] = {**_body_example(media["schema"], schemas), **call.body}
+    if call.by is not None:
+        operation["description"] += f"\n\nIn the demo, the example is for `{call.by.email}`."
 
 
 def _success_headers(operation: Json, schema: Json, versioned: set[str]) -> list[str]:

@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, insert, select
 from backend.core import clock
 from backend.core.database import Db, Tx
 from backend.core.errors import NotFound
-from backend.core.ids import new_id
+from backend.core.ids import new_event_id
 from backend.core.logging import request_id
 from backend.core.paging import Page, Sort, reply_page
 from backend.core.shapes import Reply, Shape
@@ -57,7 +57,7 @@ def line(
     """
     person = actor if isinstance(actor, Actor) else None
     return {
-        "p_id": new_id(),
+        "p_id": new_event_id(),
         "p_at": clock.now(),
         "p_actor_id": person.id if person else None,
         "p_actor_role": (person.role if person else actor).value,  # type: ignore[union-attr]

@@ -19,11 +19,11 @@ def test_serve_fills_the_demo_and_the_command_finds_it_filled() -> None:
             answer = httpx2.post(f"{server.url}/api/v1/auth/login", json=login, timeout=20).json()
             headers = {"Authorization": f"Bearer {answer['token']}"}
             projects = httpx2.get(f"{server.url}/api/v1/projects", headers=headers, timeout=20).json()
-            assert len(projects) == 3
+            assert len(projects) == 4
             again = backend("demo", env=environment(folder))
             assert again.returncode == 0, again.stderr
             assert "was here already" in again.stdout
-            for who in ("creator", "advertiser", "rival", "merchant", "operator"):
+            for who in ("creator", "advertiser", "rival", "merchant", "operator", "newcomer"):
                 assert f"{who}@demo.example.com" in again.stdout
             checked = backend("check", env=environment(folder))
             assert checked.returncode == 0, checked.stdout

@@ -32,7 +32,7 @@ async def test_the_demo_shows_every_state_and_breaks_nothing(
     assert await demo.fill(dsn, settings) is True
     olga = await sign_in(client, "operator")
     seen = ok(await olga.get("/operator/overview"))
-    assert seen["usersByRole"] == {"Creator": 1, "Advertiser": 2, "Merchant": 1, "Operator": 1}
+    assert seen["usersByRole"] == {"Creator": 1, "Advertiser": 3, "Merchant": 1, "Operator": 1}
     assert all(seen["slotsByStatus"].values())
     assert all(seen["bidsByStatus"][status.value] for status in BidStatus)
     assert all(
@@ -114,7 +114,7 @@ async def test_filling_twice_changes_nothing(
     files = len(list(settings.uploads.iterdir()))
     assert await demo.fill(dsn, settings) is False
     assert await sql.fetchval("SELECT count(*) FROM events") == events
-    assert len(list(settings.uploads.iterdir())) == files == 3
+    assert len(list(settings.uploads.iterdir())) == files == 5
 
 
 async def test_an_installation_with_other_accounts_is_left_alone(world: World, dsn: str, settings: Settings) -> None:

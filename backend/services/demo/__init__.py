@@ -16,7 +16,7 @@ from backend.core.statements import Statement
 from backend.core.tokens import Links
 from backend.integrations.storage import Storage
 from backend.models.users import User
-from backend.services.demo.people import PASSWORD, PEOPLE, Person
+from backend.schemas.examples.demo import PASSWORD, PEOPLE, Person
 from backend.services.demo.stage import Stage
 from backend.services.demo.story import play
 

@@ -1,4 +1,4 @@
-"""The creator's three scripts and what she sells in them: every type of placement in both modalities."""
+"""The creator's scripts and what she sells in them: every type of placement in both modalities."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from uuid import UUID
 
 from backend.models.slots import Modality, SlotType, Visibility
 from backend.policies.users import Actor
+from backend.schemas.examples import demo
 from backend.services.demo.stage import Stage
 
 AUCTION, RESERVATION = Modality.AUCTION, Modality.RESERVATION
@@ -25,6 +26,7 @@ class Place:
     floor: int
     description: str
     private: bool = False
+    id: str | None = None
 
 
 NIGHT_TRAIN = (
@@ -38,22 +40,52 @@ NIGHT_TRAIN = (
     Place("poster", "Scene 7, the terminus", SlotType.SIGNAGE, RESERVATION, 5000, "A wall of posters."),
 )
 HARBOUR_LIGHTS = (
-    Place("laptop", "Scene 2, the office", SlotType.FEATURED, AUCTION, 8000, "Piet types with two fingers."),
+    Place(
+        "laptop", "Scene 2, the office", SlotType.FEATURED, AUCTION, 8000, "Piet types with two fingers.", id=demo.SLOT
+    ),
     Place(
         "radio", "Scene 3, the car", SlotType.VERBAL, AUCTION, 6500, "Lena turns the sonata up and names the station."
     ),
     Place("boots", "Scene 1, the fish market", SlotType.HANDS_ON, RESERVATION, 2000, "Rubber boots, too new."),
     Place("raincoat", "Scene 5, the lantern room", SlotType.WARDROBE, AUCTION, 10000, "Agnes in yellow.", private=True),
-    Place("lighthouse", "Scene 4, the beam", SlotType.BACKGROUND, AUCTION, 4000, "What the beam falls on."),
     Place(
-        "violin", "Scenes 1 to 5, the violin", SlotType.PLOT, RESERVATION, 25000, "Found in the herring.", private=True
+        "lighthouse",
+        "Scene 4, the beam",
+        SlotType.BACKGROUND,
+        AUCTION,
+        4000,
+        "What the beam falls on.",
+        id=demo.SLOT_TO_BID_ON,
+    ),
+    Place(
+        "violin",
+        "Scenes 1 to 5, the violin",
+        SlotType.PLOT,
+        RESERVATION,
+        25000,
+        "Found in the herring.",
+        private=True,
+        id=demo.PRIVATE_SLOT,
     ),
 )
 THE_LONG_TABLE = (
     Place("bowl", "Scene 2, the bakery", SlotType.FEATURED, RESERVATION, 3500, "A row of new bowls on the shelf."),
     Place("lemon", "Scene 5, the square", SlotType.VERBAL, RESERVATION, 5500, "“Is that lemon?”", private=True),
     Place("blender", "Scene 4, the town hall", SlotType.HANDS_ON, AUCTION, 3000, "One stove, one blender."),
-    Place("bread", "Scene 5, the bread", SlotType.PLOT, AUCTION, 15000, "The whole square waits for a verdict on it."),
+    Place(
+        "bread",
+        "Scene 5, the bread",
+        SlotType.PLOT,
+        AUCTION,
+        15000,
+        "The whole square waits for a verdict on it.",
+        id=demo.SLOT_TO_CHANGE,
+    ),
+)
+PAPER_BOATS = (
+    Place(
+        "puddle", "Scene 1, the puddle", SlotType.FEATURED, AUCTION, 1500, "A boat goes round.", id=demo.SLOT_TO_DELETE
+    ),
 )
 
 
@@ -61,7 +93,8 @@ async def night_train(stage: Stage, creator: Actor) -> dict[str, UUID]:
     """A drama, as Fountain. Answers its slots by their short names."""
     project = await stage.project(
         creator,
-        "night-train.fountain",
+        demo.NIGHT_TRAIN,
+        "night-train-first-draft.fountain",
         title="Night Train",
         genre="Drama",
         logline="Two strangers share a compartment, a thermos and a very small sea.",
@@ -72,10 +105,16 @@ async def night_train(stage: Stage, creator: Actor) -> dict[str, UUID]:
     return await _tag(stage, creator, project, NIGHT_TRAIN)
 
 
+async def night_train_again(stage: Stage, creator: Actor) -> None:
+    """The second draft, so that there is something to compare."""
+    await stage.draft(creator, UUID(demo.NIGHT_TRAIN), "night-train.fountain")
+
+
 async def harbour_lights(stage: Stage, creator: Actor, invited: Sequence[Actor]) -> dict[str, UUID]:
     """A crime series, from Final Draft; its private slots are for these buyers."""
     project = await stage.project(
         creator,
+        demo.HARBOUR_LIGHTS,
         "harbour-lights.fdx",
         title="Harbour Lights",
         genre="Crime",
@@ -91,6 +130,7 @@ async def the_long_table(stage: Stage, creator: Actor, invited: Sequence[Actor])
     """A comedy, as a PDF."""
     project = await stage.project(
         creator,
+        demo.THE_LONG_TABLE,
         "the-long-table.pdf",
         title="The Long Table",
         genre="Comedy",
@@ -100,6 +140,21 @@ async def the_long_table(stage: Stage, creator: Actor, invited: Sequence[Actor])
         demographics={"ageStart": 18, "ageEnd": 49},
     )
     return await _tag(stage, creator, project, THE_LONG_TABLE, invited)
+
+
+async def paper_boats(stage: Stage, creator: Actor) -> None:
+    """A short film that nobody has bid on yet: it can still be thrown away."""
+    project = await stage.project(
+        creator,
+        demo.PAPER_BOATS,
+        "paper-boats.fountain",
+        title="Paper Boats",
+        genre="Family",
+        logline="A girl, a gutter, and the sea at the end of it.",
+        budgetTarget=12000,
+        productionWindow="Summer 2027",
+    )
+    await _tag(stage, creator, project, PAPER_BOATS)
 
 
 async def _tag(
@@ -116,7 +171,7 @@ async def _tag(
             "constraints": ["No logo in close-up"],
             "excludedCategories": ["Alcohol", "Gambling"],
         }
-        found[place.name] = await stage.slot(creator, project, place.scene, **fields)
+        found[place.name] = await stage.slot(creator, project, place.scene, *filter(None, [place.id]), **fields)
         if place.private:
             await stage.invite(creator, found[place.name], *invited)
     return found

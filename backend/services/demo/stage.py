@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from io import BytesIO
@@ -11,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 
+from backend.core import ids
 from backend.core.database import Tx
 from backend.core.paging import Page
 from backend.core.shapes import IfMatch, Reply
@@ -22,11 +24,11 @@ from backend.models.users import Role
 from backend.policies.users import Actor
 from backend.schemas.bids import ApproveIn, BidIn, CommitIn, DeclineIn, TermsIn, WithdrawIn
 from backend.schemas.commitments import ConfirmIn, DeliverIn, ReasonIn
+from backend.schemas.examples.demo import Person
 from backend.schemas.projects import ProjectIn
 from backend.schemas.slots import SlotIn
 from backend.schemas.users import ProfilePatch
 from backend.services import bidding, catalogues, comments, fulfilment, projects, skus, slots, users
-from backend.services.demo.people import Person
 from backend.services.users import NewUser
 
 _NO_MAIL = ProfilePatch.model_validate({"mailNotifications": False})
@@ -68,39 +70,53 @@ class Stage:
     async def person(self, person: Person) -> Actor:
         """An account. Its address is made up, so mail to it is switched off, as anyone may do."""
         by = ActorRole.SYSTEM if person.role is Role.OPERATOR else ActorRole.ANONYMOUS
-        user_id = await users.create(self.tx, NewUser(person.email, person.name, person.role), self.digest, by)
+        with ids.given(UUID(person.id)):
+            user_id = await users.create(self.tx, NewUser(person.email, person.name, person.role), self.digest, by)
         actor = Actor(user_id, person.role)
         await users.patch_me(self.tx, actor, _NO_MAIL, IfMatch(None))
         return actor
 
-    async def project(self, creator: Actor, file_name: str, **fields: Any) -> UUID:
+    async def project(self, creator: Actor, project_id: str, file_name: str, **fields: Any) -> UUID:
         """A project with its script."""
+        body = ProjectIn.model_validate(fields)
+        kept = await self._kept(file_name)
+        with ids.given(UUID(project_id)):
+            return _id(await projects.create(self.tx, creator, body, kept, self.links))
+
+    async def draft(self, creator: Actor, project: UUID, file_name: str) -> None:
+        """A new draft of the script."""
+        kept = await self._kept(file_name)
+        await projects.replace_script(self.tx, creator, project, kept, IfMatch(None), self.links)
+
+    async def _kept(self, file_name: str) -> Kept:
         script = inspect(BytesIO(_content(file_name)), file_name)
         key = await self.files.put(script.content)
         self.stored.append(key)
-        body = ProjectIn.model_validate(fields)
-        return _id(await projects.create(self.tx, creator, body, Kept(script, key), self.links))
+        return Kept(script, key)
 
-    async def slot(self, creator: Actor, project: UUID, scene: str, **fields: Any) -> UUID:
+    async def slot(self, creator: Actor, project: UUID, scene: str, *slot_id: str, **fields: Any) -> UUID:
         """A slot."""
         body = {"projectId": str(project), "sceneRef": scene, **fields}
-        return _id(await slots.create(self.tx, creator, SlotIn.model_validate(body)))
+        with ids.given(*map(UUID, slot_id)):
+            return _id(await slots.create(self.tx, creator, SlotIn.model_validate(body)))
 
     async def invite(self, creator: Actor, slot: UUID, *buyers: Actor) -> None:
         """Who may see a private slot."""
         await slots.invite(self.tx, creator, slot, [buyer.id for buyer in buyers], IfMatch(None))
 
-    async def catalogue(self, merchant: Actor, file_name: str) -> dict[str, UUID]:
-        """The SKUs of a CSV file, by their external id."""
-        async with catalogues.checked(BytesIO(_content(file_name))) as catalogue:
-            await catalogues.load(self.tx, merchant, catalogue, dry_run=False)
+    async def catalogue(self, merchant: Actor, file_name: str, sku_ids: Iterable[str]) -> dict[str, UUID]:
+        """The SKUs of a CSV file, by their external id; in the file's order they get these ids."""
+        with ids.given(*map(UUID, sku_ids)):
+            async with catalogues.checked(BytesIO(_content(file_name))) as catalogue:
+                await catalogues.load(self.tx, merchant, catalogue, dry_run=False)
         listed = msgspec.json.decode((await skus.find_all(self.tx, merchant, Page())).body)
         return {sku["externalId"]: UUID(sku["id"]) for sku in listed}
 
-    async def bid(self, buyer: Actor, slot: UUID, amount: str, objective: str, **fields: Any) -> UUID:
+    async def bid(self, buyer: Actor, slot: UUID, amount: str, objective: str, *bid_id: str, **fields: Any) -> UUID:
         """A bid, or on a PG/Reservation slot a reservation."""
         body = BidIn.model_validate({"amount": Decimal(amount), "objective": objective, **fields})
-        return _id(await bidding.place(self.tx, buyer, slot, body))
+        with ids.given(*map(UUID, bid_id)):
+            return _id(await bidding.place(self.tx, buyer, slot, body))
 
     async def terms(self, actor: Actor, bid: UUID, base_version: int, amount: str, **fields: Any) -> None:
         """New terms."""
@@ -124,9 +140,10 @@ class Stage:
         """The buyer takes the bid back."""
         await bidding.withdraw(self.tx, buyer, bid, WithdrawIn.model_validate({"note": note}))
 
-    async def commit(self, buyer: Actor, bid: UUID) -> UUID:
+    async def commit(self, buyer: Actor, bid: UUID, *commitment_id: str) -> UUID:
         """The spend."""
-        return _id(await bidding.commit(self.tx, buyer, bid, CommitIn()))
+        with ids.given(*map(UUID, commitment_id)):
+            return _id(await bidding.commit(self.tx, buyer, bid, CommitIn()))
 
     async def deliver(self, creator: Actor, commitment: UUID, **fields: Any) -> None:
         """The placement is there."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from backend.policies.users import Actor
-from backend.services.demo import people, scripts
+from backend.schemas.examples import demo
+from backend.services.demo import keys, scripts
 from backend.services.demo.stage import Stage
 
 
@@ -18,6 +19,7 @@ class Cast:
     ada: Actor
     bo: Actor
     mo: Actor
+    gil: Actor
     skus: dict[str, UUID]
     slots: dict[str, UUID] = field(default_factory=dict)
 
@@ -32,6 +34,8 @@ async def play(stage: Stage) -> None:
     stage.on(-120)
     cast.slots.update(await scripts.night_train(stage, cast.cleo))
     await _a_late_delivery(stage, cast)
+    stage.on(-101)
+    await scripts.night_train_again(stage, cast.cleo)
     stage.on(-100)
     cast.slots.update(await scripts.harbour_lights(stage, cast.cleo, [cast.ada, cast.bo, cast.mo]))
     await _a_completed_placement(stage, cast)
@@ -39,20 +43,23 @@ async def play(stage: Stage) -> None:
     await _spending(stage, cast)
     await _endings(stage, cast)
     stage.on(-6)
+    await scripts.paper_boats(stage, cast.cleo)
     cast.slots.update(await scripts.the_long_table(stage, cast.cleo, [cast.mo]))
     await _these_days(stage, cast)
     stage.on(0)
+    await keys.hand_out(stage.tx, cast.gil)
 
 
 async def _people_come(stage: Stage) -> Cast:
     stage.on(-130)
-    await stage.person(people.OPERATOR)
-    cleo = await stage.person(people.CREATOR)
+    await stage.person(demo.OPERATOR)
+    cleo = await stage.person(demo.CREATOR)
     stage.on(-126)
-    ada, bo = await stage.person(people.ADVERTISER), await stage.person(people.RIVAL)
+    ada, bo = await stage.person(demo.ADVERTISER), await stage.person(demo.RIVAL)
     stage.on(-125)
-    mo = await stage.person(people.MERCHANT)
-    return Cast(cleo, ada, bo, mo, await stage.catalogue(mo, "catalogue.csv"))
+    mo = await stage.person(demo.MERCHANT)
+    gil = await stage.person(demo.NEWCOMER)
+    return Cast(cleo, ada, bo, mo, gil, await stage.catalogue(mo, "catalogue.csv", demo.SKUS))
 
 
 async def _a_late_delivery(stage: Stage, cast: Cast) -> None:
@@ -62,7 +69,7 @@ async def _a_late_delivery(stage: Stage, cast: Cast) -> None:
     stage.on(-107)
     await stage.approve(bid, cast.cleo, cast.bo)
     stage.on(-106)
-    await stage.commit(cast.bo, bid)
+    await stage.commit(cast.bo, bid, demo.COMMITMENT_OVERDUE)
 
 
 async def _a_completed_placement(stage: Stage, cast: Cast) -> None:
@@ -76,6 +83,7 @@ async def _a_completed_placement(stage: Stage, cast: Cast) -> None:
         slot,
         "13000",
         "Show that it keeps coffee hot all night",
+        demo.BID_DONE,
         message="The steam is the point for us. Could the cup stay in frame?",
         **cast.named("MO-1001"),
     )
@@ -122,7 +130,7 @@ async def _spending(stage: Stage, cast: Cast) -> None:
     water = await stage.bid(cast.mo, cast.slots["water"], "3200", "Be on the last table", **cast.named("MO-1004"))
     stage.on(-24)
     await stage.approve(water, cast.cleo, cast.mo)
-    delivery = await stage.commit(cast.mo, water)
+    delivery = await stage.commit(cast.mo, water, demo.COMMITMENT_DELIVERED)
     stage.on(-20)
     await stage.bid(cast.ada, cast.slots["lighthouse"], "4200", "A light at sea, for an insurer")  # runs out unanswered
     stage.on(-13)
@@ -130,7 +138,7 @@ async def _spending(stage: Stage, cast: Cast) -> None:
     stage.on(-12)
     await stage.approve(watch, cast.cleo, cast.mo)
     stage.on(-11)
-    await stage.commit(cast.mo, watch)
+    await stage.commit(cast.mo, watch, demo.COMMITMENT)
     stage.on(-10)
     await stage.deliver(cast.cleo, delivery, note="In the dining car, third shot.")
 
@@ -150,9 +158,9 @@ async def _endings(stage: Stage, cast: Cast) -> None:
 async def _these_days(stage: Stage, cast: Cast) -> None:
     """What is open now: a talk about terms, a sealed rivalry, reservations, a deal that waits to be committed."""
     stage.on(-5)
-    talk = await stage.bid(cast.ada, cast.slots["laptop"], "9500", "Quiet technology for a quiet inspector")
+    talk = await stage.bid(cast.ada, cast.slots["laptop"], "9500", "Quiet technology for a quiet inspector", demo.BID)
     stage.on(-4.5)
-    first = await stage.bid(cast.ada, cast.slots["raincoat"], "11000", "Yellow is our colour")
+    first = await stage.bid(cast.ada, cast.slots["raincoat"], "11000", "Yellow is our colour", demo.BID_TO_DECLINE)
     stage.on(-4)
     await stage.say(cast.cleo, talk, "We like it. It is open in two scenes, though.")
     await stage.terms(cast.cleo, talk, 1, "11500")
@@ -162,9 +170,13 @@ async def _these_days(stage: Stage, cast: Cast) -> None:
     await stage.bid(cast.mo, cast.slots["raincoat"], "10500", "Our own raincoat", **cast.named("MO-1005"))
     await stage.say(cast.ada, first, "We could add a small campaign around the first episode.")
     stage.on(-2.8)
-    lemon = await stage.bid(cast.mo, cast.slots["lemon"], "6000", "Say it once, and mean it", **cast.named("MO-1010"))
+    lemon = await stage.bid(
+        cast.mo, cast.slots["lemon"], "6000", "Say it once, and mean it", demo.BID_TO_COMMIT, **cast.named("MO-1010")
+    )
     stage.on(-2.6)
-    await stage.bid(cast.mo, cast.slots["bowl"], "4000", "Forty of them on one table", **cast.named("MO-1008"))
+    await stage.bid(
+        cast.mo, cast.slots["bowl"], "4000", "Forty of them on one table", demo.BID_TO_WITHDRAW, **cast.named("MO-1008")
+    )
     stage.on(-2)
     await stage.approve(lemon, cast.cleo, cast.mo)
     stage.on(-1.5)
@@ -173,4 +185,11 @@ async def _these_days(stage: Stage, cast: Cast) -> None:
     boots = await stage.bid(cast.mo, cast.slots["boots"], "2500", "Boots that are too new", **cast.named("MO-1006"))
     await stage.approve(boots, cast.cleo)
     stage.on(-0.5)
-    await stage.bid(cast.bo, cast.slots["blender"], "3300", "One stove, one blender", message="Does it survive?")
+    await stage.bid(
+        cast.bo,
+        cast.slots["blender"],
+        "3300",
+        "One stove, one blender",
+        demo.BID_TO_APPROVE,
+        message="Does it survive?",
+    )

@@ -1,40 +1,47 @@
 """Example values for the documentation: one story, told by the names of the fields.
 
-`example_of` builds the example of any schema from these values, so a new schema of known fields needs no line here. A
-new field gets one in `FIELDS`, or in `SCHEMAS` where its schema means something of its own by it.
+A new field gets a line in `FIELDS`, or in `SCHEMAS` where its schema means something of its own by it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-Schema = Mapping[str, Any]
+from backend.schemas.examples.demo import (
+    ADVERTISER,
+    BID,
+    COMMENT,
+    COMMITMENT,
+    CREATOR,
+    EVENT,
+    HARBOUR_LIGHTS,
+    MERCHANT,
+    PASSWORD,
+    REFRESH_TOKEN,
+    SKU,
+    SLOT,
+)
 
-
-def _id(number: int) -> str:
-    return f"0199a3c0-0000-7000-8000-{number:012d}"
-
-
-CLEO, ADA, PROJECT, SLOT, SKU, BID, COMMENT, COMMITMENT, EVENT = (_id(number) for number in range(1, 10))
-_MONDAY, _TUESDAY, _LATER = "2026-11-23T09:00:00Z", "2026-11-24T15:30:00Z", "2027-02-22T09:00:00Z"
+ADA, CLEO, PROJECT = ADVERTISER.id, CREATOR.id, HARBOUR_LIGHTS
+MONDAY, _TUESDAY, _LATER = "2026-11-23T09:00:00Z", "2026-11-24T15:30:00Z", "2027-02-22T09:00:00Z"
+_OPEN_LONG = "2035-06-29T18:00:00Z"  # an example of a deadline is to lie ahead whenever it is sent
 
 FIELDS: dict[str, Any] = {
     # people
     "userId": ADA,
     "creatorId": CLEO,
-    "merchantId": ADA,
+    "merchantId": MERCHANT.id,
     "counterpartyId": ADA,
     "authorId": ADA,
-    "authorName": "Ada Ads",
+    "authorName": ADVERTISER.name,
     "actorId": ADA,
     "actorRole": "Advertiser",
-    "email": "ada@example.com",
-    "username": "ada@example.com",
-    "password": "a password of some length",
-    "currentPassword": "a password of some length",
+    "email": ADVERTISER.email,
+    "username": ADVERTISER.email,
+    "password": PASSWORD,
+    "currentPassword": PASSWORD,
     "newPassword": "another password of some length",
-    "name": "Ada Ads",
+    "name": ADVERTISER.name,
     "role": "Advertiser",
     "isActive": True,
     "minIntegrationFee": 500.0,
@@ -49,19 +56,19 @@ FIELDS: dict[str, Any] = {
     "scope": "",
     "client_id": None,
     "client_secret": None,
-    "refreshToken": "WqI1m9vGZ0y8oTtTn3mE5w4c1bK2hR7sUe6pXaLdJfQ",
+    "refreshToken": REFRESH_TOKEN,
     "expiresIn": 86400,
     "expires_in": 86400,
     # projects
     "projectId": PROJECT,
     "project_id": PROJECT,
-    "title": "Night Train",
-    "genre": "Drama",
-    "logline": "Two strangers share a compartment and a thermos.",
+    "title": "Harbour Lights",
+    "genre": "Crime",
+    "logline": "An inspector, a town by the sea, and a violin without strings.",
     "docLink": f"https://backdrop.example/api/v1/projects/{PROJECT}/script?user={CLEO}&expires=1795424400&signature=5f3c",
-    "budgetTarget": 100000.0,
-    "committedAmount": 1800.0,
-    "productionWindow": "Q3 2027",
+    "budgetTarget": 180000.0,
+    "committedAmount": 0.0,
+    "productionWindow": "Spring 2027",
     "scriptStatus": "ready",
     "scriptStatusReason": None,
     # scenes
@@ -93,42 +100,42 @@ FIELDS: dict[str, Any] = {
     "change": "changed",
     "similarity": 0.82,
     "excerpt": "A steward wipes a table that is already clean. On it: a dented steel THERMOS and one cup.",
-    "ageStart": 18,
-    "ageEnd": 45,
+    "ageStart": 30,
+    "ageEnd": 65,
     "gender": "any",
     "file": "(the file)",
     "csv": "(the file)",
     # slots
     "slotId": SLOT,
     "slot_id": SLOT,
-    "sceneRef": "Scene 12, the dining car",
-    "description": "A hand pours coffee from a flask.",
+    "sceneRef": "Scene 2, the office",
+    "description": "Piet types with two fingers.",
     "type": "Featured",
-    "pricingFloor": 1000.0,
+    "pricingFloor": 8000.0,
     "modality": "Private Auction",
     "visibility": "Public",
     "constraints": ["No logo in close-up"],
     "excludedCategories": ["Alcohol"],
-    "biddingClosesAt": _LATER,
+    "biddingClosesAt": _OPEN_LONG,
     # SKUs
     "skuId": SKU,
     "sku_id": SKU,
     "skuIds": [SKU],
     "price": 39.9,
-    "margin": 40.0,
-    "tags": ["kitchen", "travel"],
+    "margin": 42.0,
+    "tags": ["travel", "kitchen"],
     "imageUrl": "https://images.example/thermos.jpg",
-    "externalId": "TH-750",
+    "externalId": "MO-1001",
     "count": 3,
     "created": 2,
     "updated": 1,
     # deals
     "bidId": BID,
     "bid_id": BID,
-    "amount": 1800.0,
-    "amountTerms": "USD 1,800.00",
-    "objective": "Awareness among people who travel by train",
-    "message": "We would love the dining car.",
+    "amount": 11500.0,
+    "amountTerms": "USD 11,500.00",
+    "objective": "Quiet technology for a quiet inspector",
+    "message": "We would love the office.",
     "termsVersion": 2,
     "baseVersion": 1,
     "version": 2,
@@ -169,7 +176,7 @@ FIELDS: dict[str, Any] = {
     "subjectId": BID,
     "data": {"version": 2, "side": "buyer"},
     "requestId": "0199a3c0-7d1e-7000-8000-1d2c3b4a5f60",
-    "since": _MONDAY,
+    "since": MONDAY,
     "until": _LATER,
     "usersByRole": {"Creator": 2, "Advertiser": 1, "Merchant": 1, "Operator": 1},
     "slotsByStatus": {"Available": 5, "Locked": 2, "Completed": 1},
@@ -178,8 +185,8 @@ FIELDS: dict[str, Any] = {
     "statement": "At most one bid holds a slot.",
     "violations": 0,
     "limit": 50,
-    "q": "train",
-    "createdAt": _MONDAY,
+    "q": "harbour",
+    "createdAt": MONDAY,
     "updatedAt": _TUESDAY,
     # the service
     "db": "connected",
@@ -209,11 +216,11 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "BidSlotProject": {"id": PROJECT},
     "SlotOut": {"id": SLOT, "status": "Available"},
     "BidSlot": {"id": SLOT, "status": "Available"},
-    "SkuIn": {"title": "Thermos, 750 ml", "description": "Keeps coffee hot for twelve hours."},
-    "SkuPatch": {"title": "Thermos, 750 ml", "description": "Keeps coffee hot for twelve hours."},
-    "SkuOut": {"id": SKU, "title": "Thermos, 750 ml", "description": "Keeps coffee hot for twelve hours."},
-    "BidSku": {"id": SKU, "title": "Thermos, 750 ml"},
-    "BidIn": {"amount": 1500.0, "amountTerms": "USD 1,500.00"},
+    "SkuIn": {"title": "Thermos Nordlicht, 750 ml", "description": "Keeps coffee hot for twelve hours."},
+    "SkuPatch": {"title": "Thermos Nordlicht, 750 ml", "description": "Keeps coffee hot for twelve hours."},
+    "SkuOut": {"id": SKU, "title": "Thermos Nordlicht, 750 ml", "description": "Keeps coffee hot for twelve hours."},
+    "BidSku": {"id": SKU, "title": "Thermos Nordlicht, 750 ml"},
+    "BidIn": {"amount": 4500.0, "amountTerms": "USD 4,500.00"},
     "BidOut": {"id": BID, "status": "Pending"},
     "BidListed": {"id": BID, "status": "Pending"},
     "DeclineIn": {"note": "The shooting dates have moved."},
@@ -231,48 +238,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "InvariantOut": {"id": "I1"},
     "ManagedUserOut": {"id": ADA, "deletedAt": None},
     "MetaOut": {"name": "BackDrop", "version": "0.1.0"},
+    "DraftOut": {"number": 2},
     "HealthOut": {"status": "ok"},
     "LiveOut": {"status": "ok"},
 }
-
-# Fields that an example of a body leaves out: they name things that a reader has not, or serve operators alone.
-_LEFT_OUT = {"onBehalfOf", "skuIds", "metadata", "client_id", "client_secret"}
-
-
-def example_of(schema: Schema, schemas: Mapping[str, Schema], field: str = "", owner: str = "") -> Any:
-    """An example of a JSON schema; `schemas` are the components that it may refer to."""
-    if field in SCHEMAS.get(owner, {}):
-        return SCHEMAS[owner][field]
-    if "$ref" in schema:
-        name = schema["$ref"].rsplit("/", 1)[-1]
-        return example_of(schemas[name], schemas, field, name)
-    if "properties" in schema:
-        is_body = owner.endswith(("In", "Patch", "Form")) or owner.startswith("Body_")
-        return {
-            name: example_of(each, schemas, name, owner)
-            for name, each in schema["properties"].items()
-            if not (is_body and name in _LEFT_OUT)
-        }
-    if field in FIELDS and _fits(FIELDS[field], schema):
-        return FIELDS[field]
-    if "anyOf" in schema:
-        return example_of(schema["anyOf"][0], schemas, field, owner)
-    if schema.get("type") == "array":
-        return [example_of(schema["items"], schemas, "", owner)]
-    return _plain(schema, field)
-
-
-def _fits(value: Any, schema: Schema) -> bool:
-    """Whether a field's usual value is one of this schema's closed set."""
-    kinds = [schema, *schema.get("anyOf", ())]
-    closed = [kind["enum"] for kind in kinds if "enum" in kind]
-    return not closed or any(value in each for each in closed)
-
-
-def _plain(schema: Schema, field: str) -> Any:
-    """A value of the right type for a field that nothing else is known of."""
-    if "const" in schema or "enum" in schema:
-        return schema.get("const", next(iter(schema.get("enum", ())), None))
-    by_format = {"uuid": _id(99), "date-time": _MONDAY, "uri": "https://example.com/", "email": "ada@example.com"}
-    by_type = {"string": field, "integer": 1, "number": 1.0, "boolean": True, "object": {}, "null": None}
-    return by_format.get(schema.get("format", ""), by_type.get(schema.get("type", "null")))
