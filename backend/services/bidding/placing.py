@@ -108,6 +108,7 @@ async def place(tx: Tx, actor: Actor, slot_id: UUID, body: BidIn) -> Reply:
 async def _place(tx: Tx, actor: Actor, slot_id: UUID, body: BidIn) -> Reply:
     now = clock.now()
     row = await _standing(tx, actor, slot_id, now)
+    reservation = row["modality"] == Modality.RESERVATION.value
     offer = Offer(
         slot_status=SlotStatus(row["status"]),
         modality=Modality(row["modality"]),
@@ -116,7 +117,8 @@ async def _place(tx: Tx, actor: Actor, slot_id: UUID, body: BidIn) -> Reply:
         floor=row["pricing_floor"],
         has_bid=row["own_bid"] is not None,
         cooling_down=row["cooling_down"],
-        holds=await _HELD_BY_ME.value(tx, p_actor=actor.id, p_now=now),
+        # Only reservations count; an auction, where rivals queue for the slot's lock, is spared the question.
+        holds=await _HELD_BY_ME.value(tx, p_actor=actor.id, p_now=now) if reservation else 0,
         max_holds=tx.settings.max_holds,
     )
     step = must(policy.place(offer, body.amount), offer.slot_status, ())
