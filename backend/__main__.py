@@ -88,6 +88,9 @@ def _run_server(config: Settings) -> None:
         "http": Connection,
         "proxy_headers": False,  # ours count them from TRUSTED_PROXIES only
         "timeout_graceful_shutdown": 10,
+        # A worker is asked whether it lives while it still imports: on a busy machine that takes longer than uvicorn's
+        # five seconds, and each one would be killed before it could answer.
+        "timeout_worker_healthcheck": 20,
     }
     if config.workers == 1:
         uvicorn.run(create_app(config), **options)

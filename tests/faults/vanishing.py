@@ -42,22 +42,29 @@ async def vanish(arena: Arena, count: int, seed: int = 1) -> None:
     await asyncio.gather(*(one(number) for number in range(count)))
 
 
-async def calm(arena: Arena, seconds: float) -> float:
-    """Wait until no connection of a client is open, and no transaction; answers how long that took."""
+async def calm(arena: Arena, seconds: float) -> tuple[float, float]:
+    """Wait until no connection of a client is open, and no transaction.
 
+    Answers how long that took (the whole requests among them are still answered, one after the other), and the age in
+    seconds of the oldest transaction seen meanwhile. Fails when it takes longer than `seconds`.
+    """
     left: list[object] = []
+    oldest = 0.0
 
     async def quiet() -> bool:
+        nonlocal oldest
         async with connected(arena.dsn) as connection:
             busy = await connection.fetch(
-                "SELECT state, query FROM pg_stat_activity WHERE datname = current_database()"
+                "SELECT state, query, extract(epoch FROM clock_timestamp() - xact_start)::float AS age"
+                " FROM pg_stat_activity WHERE datname = current_database()"
                 " AND state <> 'idle' AND pid <> pg_backend_pid()"
             )
+        oldest = max([oldest, *(row["age"] or 0.0 for row in busy)])
         left[:] = [*map(dict, busy), sum(open_connections(Wire(url).port) for url in arena.urls)]
         return left == [0]
 
     try:
-        return await until(quiet, seconds, "something is left")
+        return await until(quiet, seconds, "something is left"), oldest
     except AssertionError:
         raise AssertionError(f"left after {seconds} s: {left}") from None
 
