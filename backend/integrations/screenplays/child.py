@@ -17,8 +17,8 @@ from typing import Any
 
 from .elements import UnreadableError
 
-SECONDS = 20
-MEMORY = 512 * 1024 * 1024
+SECONDS = 10
+MEMORY = 256 * 1024 * 1024
 MOST_OUTPUT = 64 * 1024 * 1024
 _ROOT = Path(__file__).resolve().parents[3]
 _PROGRAM = f"import sys; sys.path.insert(0, {str(_ROOT)!r}); from {__name__} import main; main(sys.argv[1])"
