@@ -7,6 +7,7 @@ answers.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Concatenate, ParamSpec, TypeVar
@@ -31,6 +32,7 @@ Reading = Callable[Concatenate[Db, Actor, P], Awaitable[Reply]]
 Changing = Callable[Concatenate[Tx, Actor, P], Awaitable[Reply]]
 
 JSON = "application/json"
+_WORTH_PACKING = 16 * 1024  # bytes: from about twenty slots on (decision 73)
 
 
 def claims_of(request: Request) -> Claims:
@@ -169,6 +171,11 @@ def respond(reply: Reply, status: int, request: Request) -> Response:
         query = [each for each in request.query_params.multi_items() if each[0] != "cursor"]
         following = urlencode([*query, ("cursor", reply.next_cursor)])
         headers["link"] = f'<{request.scope["path"]}?{following}>; rel="next"'
+    if request.method == "GET" and len(reply.body) >= _WORTH_PACKING:
+        headers["vary"] = "Accept-Encoding"
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            headers["content-encoding"] = "gzip"
+            return Response(gzip.compress(reply.body, compresslevel=1), status, headers)
     return Response(reply.body, status, headers)
 
 

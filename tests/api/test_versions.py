@@ -1,4 +1,4 @@
-"""A reader who names the version it has gets 304 and no body."""
+"""What a reader is spared: the body of a version it has, and most bytes of a long list."""
 
 from __future__ import annotations
 
@@ -34,3 +34,21 @@ async def test_a_change_takes_no_notice(world: World) -> None:
     slot = await world.slot(cleo)
     changed = await cleo.patch(f"/slots/{slot['id']}", {"sceneRef": "A"}, headers={"If-None-Match": "*"})
     assert ok(changed)["sceneRef"] == "A"
+
+
+async def test_a_long_list_is_packed_for_who_takes_it(world: World) -> None:
+    cleo = await world.creator()
+    project = await world.project(cleo)
+    await world.slot(cleo, project)
+    short = await cleo.get("/slots", headers={"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in short.headers
+    for number in range(6):
+        await world.slot(cleo, project, description=f"{number} " + "A long description. " * 150)
+    packed = await cleo.get("/slots", headers={"Accept-Encoding": "gzip, br"})
+    plain = await cleo.get("/slots", headers={"Accept-Encoding": "identity"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert int(packed.headers["content-length"]) < len(plain.content) / 2
+    assert "content-encoding" not in plain.headers
+    assert packed.json() == plain.json()
+    for each in (packed, plain):
+        assert "accept-encoding" in each.headers["vary"].lower()
