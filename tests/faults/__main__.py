@@ -13,6 +13,7 @@ import time
 # Name, the function `module:name(rounds)` that runs it, the number of rounds that the promise names.
 LONG = {
     "races": ("tests.races.long:races", 5),
+    "stampedes": ("tests.races.long:stampedes", 100),
     "api-kills": ("tests.faults.long:api_kills", 200),
     "postgres-kills": ("tests.faults.long:postgres_kills", 40),
     "vanishing": ("tests.faults.long:vanishing_clients", 2000),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TypeAlias
 
@@ -16,7 +17,7 @@ from tests.faults import invariants
 from tests.races import stampede
 
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
-RIVALS = 8
+RIVALS = int(os.environ.get("STAMPEDE_RIVALS", "8"))
 
 
 @pytest.fixture
