@@ -39,7 +39,8 @@ CALLS: dict[str, Call] = {
     "signUp": Call(body={"email": "nora@demo.example.com", "name": "Nora Vale", "role": "Advertiser"}),
     "refreshSession": Call(body={"refreshToken": demo.REFRESH_TOKEN}),
     "logOut": Call(body={"refreshToken": demo.REFRESH_TOKEN_TO_END}),
-    "resetPassword": Call(body={"token": demo.RESET_TOKEN}),
+    # The same password again: who has tried it signs in as before.
+    "resetPassword": Call(body={"token": demo.RESET_TOKEN, "newPassword": demo.PASSWORD}),
     "changePassword": Call(_GIL),
     "getMe": Call(_MO),
     "changeMe": Call(_MO, body={"name": _MO.name, "mailNotifications": False}),
@@ -92,12 +93,14 @@ CALLS: dict[str, Call] = {
     "getCommitment": Call(_MO),
     "deliver": Call(_CLEO, body={"note": "In compartment 6, second take."}),
     "confirmDelivery": Call(_MO, _commitment(demo.COMMITMENT_DELIVERED)),
-    "rejectDelivery": Call(_MO, _commitment(demo.COMMITMENT_DELIVERED), {"reason": "The label cannot be read."}),
+    "rejectDelivery": Call(
+        _ADA, _commitment(demo.COMMITMENT_TO_REJECT), {"reason": "The coat leaves the frame too soon."}
+    ),
     "cancelCommitment": Call(demo.RIVAL, _commitment(demo.COMMITMENT_OVERDUE), {"reason": "Nothing came in time."}),
     # operations
     "getOverview": Call(_OLGA),
     "listEvents": Call(_OLGA),
     "checkInvariants": Call(_OLGA),
     "listUsers": Call(_OLGA),
-    "setUserActive": Call(_OLGA, {"user_id": _GIL.id}),
+    "setUserActive": Call(_OLGA, {"user_id": demo.RIVAL.id}),
 }

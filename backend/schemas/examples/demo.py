@@ -37,7 +37,7 @@ NEWCOMER = Person(_id(6), "Gil Okafor", Role.ADVERTISER, "newcomer@demo.example.
 PEOPLE = (CREATOR, ADVERTISER, RIVAL, MERCHANT, OPERATOR, NEWCOMER)
 
 NIGHT_TRAIN, HARBOUR_LIGHTS, THE_LONG_TABLE, PAPER_BOATS = (_id(number) for number in range(11, 15))
-# The slots of the examples: one with bids, one to bid on, one that nobody has bid on, one of a project that can go.
+# The slots of the examples: one with bids, one to bid on, one that nobody has bid on, one that can go.
 SLOT, SLOT_TO_BID_ON, SLOT_TO_CHANGE, SLOT_TO_DELETE, PRIVATE_SLOT = (_id(number) for number in range(21, 26))
 # The merchant's catalogue in the order of its file; bids name some of them.
 SKUS = tuple(_id(number) for number in range(31, 41))
@@ -45,8 +45,8 @@ SKU, SKU_TO_DELETE = SKUS[0], SKUS[8]
 # Bids by what they are good for. `BID` is Pending: the creator has answered with terms, and it is the buyer's turn.
 BID, BID_DONE = _id(51), _id(52)
 BID_TO_APPROVE, BID_TO_DECLINE, BID_TO_WITHDRAW, BID_TO_COMMIT = (_id(number) for number in range(53, 57))
-# `COMMITMENT` is Active; the others are Delivered, and overdue.
-COMMITMENT, COMMITMENT_DELIVERED, COMMITMENT_OVERDUE = (_id(number) for number in range(61, 64))
+# `COMMITMENT` is Active, the next one is overdue; the other two are Delivered.
+COMMITMENT, COMMITMENT_OVERDUE, COMMITMENT_DELIVERED, COMMITMENT_TO_REJECT = (_id(number) for number in range(61, 65))
 COMMENT, EVENT, OTHER = _id(71), _id(72), _id(99)
 
 # The keys to two sessions of the newcomer's, and a way to a new password: real ones are random and told once.

@@ -44,7 +44,13 @@ HARBOUR_LIGHTS = (
         "laptop", "Scene 2, the office", SlotType.FEATURED, AUCTION, 8000, "Piet types with two fingers.", id=demo.SLOT
     ),
     Place(
-        "radio", "Scene 3, the car", SlotType.VERBAL, AUCTION, 6500, "Lena turns the sonata up and names the station."
+        "radio",
+        "Scene 3, the car",
+        SlotType.VERBAL,
+        AUCTION,
+        6500,
+        "Lena turns the sonata up and names the station.",
+        id=demo.SLOT_TO_DELETE,
     ),
     Place("boots", "Scene 1, the fish market", SlotType.HANDS_ON, RESERVATION, 2000, "Rubber boots, too new."),
     Place("raincoat", "Scene 5, the lantern room", SlotType.WARDROBE, AUCTION, 10000, "Agnes in yellow.", private=True),
@@ -82,11 +88,7 @@ THE_LONG_TABLE = (
         id=demo.SLOT_TO_CHANGE,
     ),
 )
-PAPER_BOATS = (
-    Place(
-        "puddle", "Scene 1, the puddle", SlotType.FEATURED, AUCTION, 1500, "A boat goes round.", id=demo.SLOT_TO_DELETE
-    ),
-)
+PAPER_BOATS = (Place("puddle", "Scene 1, the puddle", SlotType.FEATURED, AUCTION, 1500, "A boat goes round."),)
 
 
 async def night_train(stage: Stage, creator: Actor) -> dict[str, UUID]:

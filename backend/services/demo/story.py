@@ -113,7 +113,7 @@ async def _a_completed_placement(stage: Stage, cast: Cast) -> None:
 
 
 async def _a_cancelled_deal(stage: Stage, cast: Cast) -> None:
-    """Both sides let go of it; the slot is for sale again."""
+    """Both sides let go of it; the slot is for sale again, and is sold to another (`_spending`)."""
     stage.on(-50)
     bid = await stage.bid(cast.mo, cast.slots["coat"], "8500", "Dress the lead", **cast.named("MO-1003"))
     stage.on(-49)
@@ -125,12 +125,17 @@ async def _a_cancelled_deal(stage: Stage, cast: Cast) -> None:
 
 
 async def _spending(stage: Stage, cast: Cast) -> None:
-    """One delivery that waits for its confirmation, and one deal whose shooting is ahead."""
+    """Two deliveries that wait for their confirmation, and one deal whose shooting is ahead."""
     stage.on(-25)
     water = await stage.bid(cast.mo, cast.slots["water"], "3200", "Be on the last table", **cast.named("MO-1004"))
     stage.on(-24)
     await stage.approve(water, cast.cleo, cast.mo)
     delivery = await stage.commit(cast.mo, water, demo.COMMITMENT_DELIVERED)
+    stage.on(-23)
+    coat = await stage.bid(cast.ada, cast.slots["coat"], "8200", "A coat for people who wait on platforms")
+    stage.on(-22)
+    await stage.approve(coat, cast.cleo, cast.ada)
+    worn = await stage.commit(cast.ada, coat, demo.COMMITMENT_TO_REJECT)
     stage.on(-20)
     await stage.bid(cast.ada, cast.slots["lighthouse"], "4200", "A light at sea, for an insurer")  # runs out unanswered
     stage.on(-13)
@@ -141,6 +146,7 @@ async def _spending(stage: Stage, cast: Cast) -> None:
     await stage.commit(cast.mo, watch, demo.COMMITMENT)
     stage.on(-10)
     await stage.deliver(cast.cleo, delivery, note="In the dining car, third shot.")
+    await stage.deliver(cast.cleo, worn, note="On the platform, in the summer light.")
 
 
 async def _endings(stage: Stage, cast: Cast) -> None:
