@@ -59,6 +59,11 @@ def upgrade() -> None:
         sa.Column("excerpt", sa.Text(), nullable=False),
         sa.Column("passages", postgresql.JSONB(), nullable=False),
         sa.CheckConstraint("setting IN ('INT', 'EXT', 'INT/EXT')", name=op.f("ck_scenes_setting_known")),
+        sa.CheckConstraint("char_length(number) BETWEEN 1 AND 50", name=op.f("ck_scenes_number_length")),
+        sa.CheckConstraint("char_length(heading) BETWEEN 1 AND 500", name=op.f("ck_scenes_heading_length")),
+        sa.CheckConstraint("char_length(location) BETWEEN 1 AND 500", name=op.f("ck_scenes_location_length")),
+        sa.CheckConstraint("char_length(time_of_day) BETWEEN 1 AND 500", name=op.f("ck_scenes_time_of_day_length")),
+        sa.CheckConstraint("char_length(excerpt) BETWEEN 0 AND 1000", name=op.f("ck_scenes_excerpt_length")),
         sa.CheckConstraint("position >= 1", name=op.f("ck_scenes_position_from_one")),
         sa.CheckConstraint(
             "page >= 1 AND eighths >= 1 AND estimated_seconds >= 0", name=op.f("ck_scenes_lengths_positive")

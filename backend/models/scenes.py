@@ -84,6 +84,11 @@ class SceneRow(Base):
         UniqueConstraint("project_id", "draft_number", "position"),
         UniqueConstraint("id", "project_id"),
         one_of("setting", Setting),
+        text_length("number", 50),
+        text_length("heading", 500),
+        text_length("location", 500),
+        text_length("time_of_day", 500),
+        CheckConstraint("char_length(excerpt) BETWEEN 0 AND 1000", name="excerpt_length"),
         CheckConstraint("position >= 1", name="position_from_one"),
         CheckConstraint("page >= 1 AND eighths >= 1 AND estimated_seconds >= 0", name="lengths_positive"),
     )

@@ -70,6 +70,8 @@ async def test_a_script_is_uploaded_with_form_fields(
         "committedAmount": 0,
         "productionWindow": "Q3 2027",
         "demographics": {"ageStart": 18, "ageEnd": 49, "gender": "female"},
+        "scriptStatus": "processing",
+        "scriptStatusReason": None,
     }
     draft = await sql.fetchrow("SELECT * FROM drafts")
     assert draft is not None

@@ -57,7 +57,7 @@ async def test_a_script_comes_back_byte_for_byte(world: World, name: str, conten
         ("C:\\scripts\\x.pdf", "x.pdf", "x.pdf"),
         ("..\\..\\x.pdf", "x.pdf", "x.pdf"),
         ("夜行列車.pdf", "____.pdf", "%E5%A4%9C%E8%A1%8C%E5%88%97%E8%BB%8A.pdf"),
-        ("a;b='c'%41.pdf", "a;b='c'%41.pdf", "a%3Bb%3D%27c%27%2541.pdf"),
+        ("a;b='c'%41.pdf", "a;b='c'_41.pdf", "a%3Bb%3D%27c%27%2541.pdf"),
         ("\u202efdp.pdf", "fdp.pdf", "fdp.pdf"),
         ("  x.pdf  ", "x.pdf", "x.pdf"),
         ("x" * 400 + ".pdf", "x" * 251 + ".pdf", "x" * 251 + ".pdf"),

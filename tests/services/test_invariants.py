@@ -88,7 +88,10 @@ PLANTS: dict[str, tuple[str, list[str]]] = {
     "an event that is gone": ("I8", ["DELETE FROM events WHERE subject_id = '{rival}'"]),
     "a name in an event": (
         "I8",
-        ['UPDATE events SET data = \'{"note": ["Ada Ads"]}\' WHERE id = (SELECT min(id::text)::uuid FROM events)'],
+        [
+            "ALTER TABLE events DROP CONSTRAINT ck_events_data_closed",
+            'UPDATE events SET data = \'{"note": ["Ada Ads"]}\' WHERE id = (SELECT min(id::text)::uuid FROM events)',
+        ],
     ),
 }
 

@@ -95,4 +95,13 @@ def main(extension: str) -> None:
         answer = {"reason": str(error)}
     except (MemoryError, RecursionError):
         answer = {"reason": "Reading this file takes more memory than a script may."}
-    sys.stdout.buffer.write(json.dumps(answer).encode("utf-8", "replace"))
+    sys.stdout.buffer.write(json.dumps(_storable(answer)).encode())
+
+
+def _storable(value: Any) -> Any:
+    """The value with text that PostgreSQL keeps: no NUL, no half of a surrogate pair."""
+    if isinstance(value, str):
+        return value.replace("\x00", "").encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {key: _storable(each) for key, each in value.items()}
+    return [_storable(each) for each in value] if isinstance(value, list | tuple) else value

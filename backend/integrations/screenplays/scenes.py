@@ -13,6 +13,9 @@ from .headings import take_apart
 LINES_PER_PAGE = 54
 EIGHTH_SECONDS = 7.5  # a page is a minute
 EXCERPT = 600
+MOST_HEADING = 500
+MOST_NUMBER = 50
+MOST_CHARACTERS = 200
 # The usual columns of a screenplay in Courier 12, and the blank lines before each kind.
 _WIDTH = {
     Kind.HEADING: 60,
@@ -55,7 +58,8 @@ class Scene:
         """The beginning, cut at a word."""
         if len(self.text) <= EXCERPT:
             return self.text
-        return self.text[:EXCERPT].rsplit(None, 1)[0] + " …"
+        cut = self.text[:EXCERPT]
+        return (cut.rsplit(None, 1)[0] if len(cut.split()) > 1 else cut) + " …"
 
 
 def split(elements: Iterable[Element]) -> list[Scene]:
@@ -79,9 +83,11 @@ def split(elements: Iterable[Element]) -> list[Scene]:
 
 
 def _scene(element: Element, position: float) -> Scene:
-    parts = take_apart(element.text)
+    heading = element.text[:MOST_HEADING]
+    parts = take_apart(heading)
     page = element.page or int(position) + 1
-    return Scene(element.number, element.text, parts.setting, parts.location, parts.time_of_day, page, 1, [])
+    number = element.number[:MOST_NUMBER] if element.number else None
+    return Scene(number, heading, parts.setting, parts.location, parts.time_of_day, page, 1, [])
 
 
 def _add(scene: Scene, element: Element) -> None:
@@ -90,7 +96,7 @@ def _add(scene: Scene, element: Element) -> None:
     scene.paragraphs.append((element.kind.value, element.text))
     if element.kind is Kind.CHARACTER:
         name = speaker(element.text)
-        if name and name not in scene.characters:
+        if name and name not in scene.characters and len(scene.characters) < MOST_CHARACTERS:
             scene.characters.append(name)
 
 
