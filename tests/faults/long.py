@@ -13,7 +13,7 @@ from tests.faults.wire import Unanswered
 
 
 def _kills(rounds: int, *, postgres: bool) -> str:
-    with data_folder() as folder, two_workers(folder) as (server, dsn):
+    with data_folder() as folder, two_workers(folder, LOG_LEVEL="info") as (server, dsn):
         notes = asyncio.run(kills.under_fire(server, folder, dsn, rounds, postgres=postgres))
         assert server.stop() == 0
     words = (

@@ -20,7 +20,7 @@ SLACK = 4
 
 
 def test_no_acknowledged_write_is_lost_when_a_process_is_killed() -> None:
-    with data_folder() as folder, two_workers(folder) as (server, dsn):
+    with data_folder() as folder, two_workers(folder, LOG_LEVEL="info") as (server, dsn):
         api = asyncio.run(kills.under_fire(server, folder, dsn, 2, postgres=False))
         assert api.slowest_healing < kills.HEAL_SECONDS * SLACK
         database = asyncio.run(kills.under_fire(server, folder, dsn, 2, postgres=True))
