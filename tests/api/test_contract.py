@@ -70,6 +70,7 @@ async def stage(world: World) -> Stage:
         "bid_id": bid["id"],
         "commitment_id": commitment["id"],
         "user_id": mo.id,
+        "number": "2",
     }
     return Stage({"creator": cleo, "merchant": mo, "operator": olga}, ids)
 
