@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.security import OAuth2PasswordRequestForm
@@ -18,6 +19,7 @@ from backend.schemas.users import (
     ForgotPassword,
     Login,
     NamePart,
+    OwnSessionOut,
     PasswordChange,
     ProfilePatch,
     RefreshIn,
@@ -94,6 +96,30 @@ async def refresh(body: RefreshIn, door: OpenDoor) -> Response:
 async def logout(body: RefreshIn, door: OpenDoor) -> Response:
     """End the session of this refresh token: its access tokens are refused from the next request on."""
     return respond(await sessions.logout(door, body), 204, door.request)
+
+
+@router.get(
+    "/auth/sessions",
+    operation_id="listSessions",
+    summary="Your sessions",
+    response_model=list[OwnSessionOut],
+    responses=problems(401),
+)
+async def find_sessions(doors: Doors, page: Paged) -> Response:
+    """Where you are signed in, newest first; `current` marks this session."""
+    return await doors.read(sessions.find_all, page)
+
+
+@router.delete(
+    "/auth/sessions/{session_id}",
+    operation_id="endSession",
+    summary="End one of your sessions",
+    status_code=204,
+    responses=problems(401, 404),
+)
+async def end_session(session_id: UUID, doors: Doors) -> Response:
+    """The session's tokens are refused from the next request on. Ending the one you use signs you out."""
+    return await doors.do(sessions.remove, session_id)
 
 
 @router.post(

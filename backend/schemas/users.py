@@ -136,6 +136,16 @@ class SessionOut(Out):
     user: UserOut
 
 
+class OwnSessionOut(Out):
+    """One of the caller's sign-ins that still counts. `current` marks the one that asks."""
+
+    id: UUID
+    current: bool
+    created_at: datetime
+    renewed_at: datetime
+    expires_at: datetime
+
+
 class TokenOut(Out):
     """The OAuth2 password form's answer; its names are the standard's."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Protocol, TypeVar
 from unicodedata import normalize
 from uuid import UUID
@@ -18,16 +19,17 @@ from sqlalchemy import bindparam, func, insert, select, update
 from backend.core import clock
 from backend.core.config import Settings
 from backend.core.database import Db, Tx
-from backend.core.errors import NotSignedIn
+from backend.core.errors import NotFound, NotSignedIn
 from backend.core.ids import new_id
+from backend.core.paging import Page, Sort, reply_page
 from backend.core.passwords import check_password, hash_password
-from backend.core.shapes import Reply, encode
+from backend.core.shapes import Reply, Shape, encode
 from backend.core.statements import Statement
 from backend.core.tokens import Claims, hash_secret, make_access_token, make_secret
 from backend.models.events import ActorRole, SubjectType
 from backend.models.users import RefreshToken, Role, Session, User
 from backend.policies.users import Actor
-from backend.schemas.users import Login, RefreshIn, Signup
+from backend.schemas.users import Login, OwnSessionOut, RefreshIn, Signup
 from backend.services import events, users
 from backend.services.users import NewUser
 
@@ -254,6 +256,40 @@ async def _end(tx: Tx, actor: Actor, session_id: UUID, now: datetime, reason: st
     if await _END.one(tx, p_session=session_id, p_now=now) is not None:
         subject = (SubjectType.USER, actor.id)
         await events.record(tx, events.line(actor, "session.ended", subject, session_id=session_id, reason=reason))
+
+
+_OWN: Shape[Actor] = Shape(
+    OwnSessionOut,
+    {"id": Session.id, "created_at": Session.created_at}
+    | {"renewed_at": RefreshToken.created_at, "expires_at": RefreshToken.expires_at},
+    derived={"current": lambda row, actor: row["id"] == actor.session_id},
+)
+_MINE = (Session.user_id == bindparam("p_user"), Session.ended_at.is_(None))
+_NEWEST = Sort("-createdAt", Session.created_at, Session.id, descending=True)
+_FIND_MINE = Statement(select(Session.id).where(*_MINE, Session.id == bindparam("p_session")))
+
+
+@lru_cache
+def _list(*, after: bool) -> Statement:
+    """Every session has one refresh token that was not used yet; the session lasts as long as that."""
+    statement = select(*_OWN.columns).join(RefreshToken, RefreshToken.session_id == Session.id)
+    counts = (*_MINE, RefreshToken.used_at.is_(None), RefreshToken.expires_at > bindparam("p_now"))
+    return Statement(_NEWEST.apply(statement.where(*counts), after=after))
+
+
+async def find_all(db: Db, actor: Actor, page: Page) -> Reply:
+    """The caller's own sessions that still count, newest first."""
+    more = {"p_user": actor.id, "p_now": clock.now(), **_NEWEST.binds(page)}
+    rows = await _list(after=page.cursor is not None).rows(db, **more)
+    return reply_page(rows, page, _NEWEST, _OWN, actor)
+
+
+async def remove(tx: Tx, actor: Actor, session_id: UUID) -> Reply:
+    """End one of the caller's own sessions, the one that asks too. Raises NotFound for any other."""
+    if await _FIND_MINE.value(tx, p_user=actor.id, p_session=session_id) is None:
+        raise NotFound
+    await _end(tx, actor, session_id, clock.now(), "ended_by_owner")
+    return Reply(b"")
 
 
 async def end_all(tx: Tx, user_id: UUID, *, but: UUID | None = None) -> None:

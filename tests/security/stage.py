@@ -11,7 +11,7 @@ from backend.core import clock
 from backend.core.tokens import Claims, make_access_token
 from tests.architecture.routes import Operation
 from tests.factories.people import Person
-from tests.factories.world import World, ok
+from tests.factories.world import PASSWORD, World, ok
 
 BASE = "/api/v1"
 # Who calls: nobody; a token that has run out; a deactivated account; the owner of project and slot; another creator;
@@ -86,6 +86,7 @@ async def staged(world: World, secret: str) -> Stage:
         "commitment_id": commitment["id"],
         "user_id": stranger.id,
         "number": "2",
+        "session_id": ok(await buyer.get("/auth/sessions"))[0]["id"],
     }
     form = {"title": "Day Train", "budgetTarget": "1000", "productionWindow": "Q1"}
     bodies: dict[str, Any] = {
@@ -103,6 +104,7 @@ async def staged(world: World, secret: str) -> Stage:
         "importSkus": {"files": {"file": ("a.csv", b"title,price,margin\nThermos,10,20\n")}},
         "setUserActive": {"isActive": True},
         "changeMe": {"name": "Another"},
+        "changePassword": {"currentPassword": PASSWORD, "newPassword": "another password of some length"},
         "changeSku": {"title": "Another"},
         "changeSlot": {"description": "Another"},
         "changeProject": {"logline": "Another"},

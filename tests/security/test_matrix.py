@@ -33,6 +33,8 @@ MATRIX: dict[str, str] = {
     "getMe": "111+++++++",
     "changeMe": "111+++++++",
     "deleteMe": "111+++++++",
+    "listSessions": "111+++++++",
+    "endSession": "11144+4444",
     "listBuyers": "111++3333+",
     # projects
     "listProjects": "111+++++++",

@@ -39,6 +39,8 @@ CALLS: dict[str, Call] = {
     "signUp": Call(body={"email": "nora@demo.example.com", "name": "Nora Vale", "role": "Advertiser"}),
     "refreshSession": Call(body={"refreshToken": demo.REFRESH_TOKEN}),
     "logOut": Call(body={"refreshToken": demo.REFRESH_TOKEN_TO_END}),
+    "listSessions": Call(_GIL),
+    "endSession": Call(_GIL, {"session_id": demo.SESSION_TO_END}),
     # The same password again: who has tried it signs in as before.
     "resetPassword": Call(body={"token": demo.RESET_TOKEN, "newPassword": demo.PASSWORD}),
     "changePassword": Call(_GIL),

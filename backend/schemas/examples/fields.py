@@ -18,6 +18,7 @@ from backend.schemas.examples.demo import (
     MERCHANT,
     PASSWORD,
     REFRESH_TOKEN,
+    SESSION_TO_END,
     SKU,
     SLOT,
 )
@@ -187,6 +188,9 @@ FIELDS: dict[str, Any] = {
     "limit": 50,
     "q": "harbour",
     "createdAt": MONDAY,
+    "renewedAt": MONDAY,
+    "current": True,
+    "session_id": SESSION_TO_END,
     "updatedAt": _TUESDAY,
     # the service
     "db": "connected",

@@ -6,6 +6,7 @@ The services make such tokens at random and tell them once, so these rows are wr
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import UUID
 
 from sqlalchemy import insert
 
@@ -13,11 +14,11 @@ from backend.core import clock
 from backend.core.database import Tx
 from backend.core.ids import new_id
 from backend.core.statements import Statement, binds
-from backend.core.tokens import hash_secret
+from backend.core.tokens import hash_secret, make_secret
 from backend.models.events import SubjectType
 from backend.models.users import PasswordReset, RefreshToken, Session
 from backend.policies.users import Actor
-from backend.schemas.examples.demo import REFRESH_TOKEN, REFRESH_TOKEN_TO_END, RESET_TOKEN
+from backend.schemas.examples.demo import REFRESH_TOKEN, REFRESH_TOKEN_TO_END, RESET_TOKEN, SESSION_TO_END
 from backend.services import events
 
 _OPEN = Statement(insert(Session).values(**binds("id", "user_id", "created_at")))
@@ -29,8 +30,8 @@ async def hand_out(tx: Tx, owner: Actor) -> None:
     """A session for each refresh token, and the reset token; they last as long as any refresh token does."""
     now = clock.now()
     expires = now + timedelta(seconds=tx.settings.refresh_expires_in)
-    for token in (REFRESH_TOKEN, REFRESH_TOKEN_TO_END):
-        session_id = new_id()
+    lost = (make_secret()[0], UUID(SESSION_TO_END))
+    for token, session_id in ((REFRESH_TOKEN, new_id()), (REFRESH_TOKEN_TO_END, new_id()), lost):
         await _OPEN.one(tx, p_id=session_id, p_user_id=owner.id, p_created_at=now)
         await _ADD_TOKEN.one(
             tx, p_token_hash=hash_secret(token), p_session_id=session_id, p_created_at=now, p_expires_at=expires
