@@ -212,6 +212,8 @@ class Market:
         slot = self.slots[number]
         if slot.removed:
             return 404, "not_found"
+        if slot.holder is not None and self.bids[slot.holder].status == "Committed":
+            return 409, "slot_sold"
         if slot.status != "Available":
             return 409, "slot_locked"
         slot.floor = floor

@@ -195,7 +195,7 @@ class Deals(RuleBasedStateMachine):
             model = self.market.bids[number]
             slot = self.market.slots[model.slot]
             found = self.service.run(self.creator.get(f"/bids/{bid_id}")).json()
-            held = slot.holder == number
+            held = slot.holder == number and slot.status == "Locked"
             assert {
                 "status": found["status"],
                 "version": found["termsVersion"],
