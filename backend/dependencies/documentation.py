@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from backend.core import errors
 from backend.core.errors import Problem
 from backend.core.problems import MEDIA_TYPE, body_of
-from backend.schemas.examples import CALLS, FIELDS, Call, example_of
+from backend.schemas.examples import CALLS, FIELDS, FILES, Call, example_of
 from backend.schemas.problems import ProblemOut
 
 Json = dict[str, Any]
@@ -254,10 +254,20 @@ def _tell_example(operation: Json, schemas: Mapping[str, Json], call: Call) -> N
             parameter["example"] = values[parameter["name"]]
         if parameter["name"] == "Idempotency-Key":  # one for all would be refused by the second call that is tried
             parameter["example"] = f"{operation['operationId']}-1"
-    for media in operation.get("requestBody", {}).get("content", {}).values():
+    for kind, media in operation.get("requestBody", {}).get("content", {}).items():
         media["example"] = {**_body_example(media["schema"], schemas), **call.body}
+        if kind != "application/json":
+            _fill_in(media["schema"], schemas, media["example"])
     if call.by is not None:
         operation["description"] += f"\n\nIn the demo, the example is for `{call.by.email}`."
+
+
+def _fill_in(schema: Json, schemas: Mapping[str, Json], example: Json) -> None:
+    """Say a form's example field by field as well: Swagger UI fills in a form from there, and from nowhere else."""
+    form = schemas[schema["$ref"].rsplit("/", 1)[-1]] if "$ref" in schema else schema
+    for name, each in form["properties"].items():
+        if name not in FILES:
+            each["example"] = example.get(name, "")
 
 
 def _success_headers(operation: Json, schema: Json, versioned: set[str]) -> list[str]:

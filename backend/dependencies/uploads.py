@@ -69,8 +69,11 @@ async def draft_of(form: FormData) -> Script:
 
 
 async def project_of(form: FormData) -> ProjectIn:
-    """The project's fields: form fields, or one JSON part `metadata`. Raises Invalid, BadRequest."""
-    fields = [(name, value) for name, value in form.multi_items() if name != "file"]
+    """The project's fields: form fields, or one JSON part `metadata`. Raises Invalid, BadRequest.
+
+    A field that a browser's form left empty is none.
+    """
+    fields = [(name, value) for name, value in form.multi_items() if name != "file" and value != ""]
     names = [name for name, _ in fields]
     if len(set(names)) != len(names):
         raise Invalid.field("body", "a field stands twice")
@@ -81,7 +84,7 @@ async def project_of(form: FormData) -> ProjectIn:
     values = {name: value for name, value in fields if isinstance(value, str)}
     if len(values) != len(fields):
         raise Invalid.field("body", "only `file` and `metadata` may be file parts")
-    return _checked(ProjectIn, _nested({name: value for name, value in values.items() if value != ""}))
+    return _checked(ProjectIn, _nested(values))
 
 
 async def _text_of(part: UploadFile | str) -> str:

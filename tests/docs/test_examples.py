@@ -23,7 +23,7 @@ from backend.jobs.scripts import read_due
 from backend.main import create_app
 from backend.schemas.examples import CALLS
 from backend.services import demo
-from tests.architecture.routes import Operation, operations
+from tests.architecture.routes import Operation, operations, resolved
 from tests.conftest import SERVER
 from tests.contract import must_keep_contract
 from tests.databases import TEMPLATE, on_database
@@ -187,6 +187,27 @@ def test_every_call_is_described_and_says_for_whom_its_example_is() -> None:
         if call is not None and call.by is not None:
             assert call.by.email in description
             assert description.split("\n")[0].strip() != "", f"{operation.id} says no more than that"
+
+
+def test_a_forms_fields_show_the_same_example() -> None:
+    """Swagger UI fills in a form from the examples of its fields, empty where there is none."""
+    for operation in CHANGES:
+        for kind, media in operation.body.items():
+            if kind != "application/json":
+                fields = resolved(media["schema"])["properties"]
+                shown = {name: each["example"] for name, each in fields.items() if each.get("example", "") != ""}
+                assert shown == {name: each for name, each in media["example"].items() if name != "file" and each != ""}
+
+
+async def test_a_form_that_leaves_fields_empty_is_taken(filled: Filled, tmp_path: Path) -> None:
+    """As Swagger UI sends it."""
+    [create] = [operation for operation in CHANGES if operation.id == "createProject"]
+    media = create.body["multipart/form-data"]
+    blank = {**media, "example": {**dict.fromkeys(resolved(media["schema"])["properties"], ""), **media["example"]}}
+    assert blank["example"]["metadata"] == ""
+    doc = {**create.doc, "requestBody": {"content": {"multipart/form-data": blank}}}
+    async with _cloned(filled, tmp_path) as client:
+        _must_succeed(create, await _send(client, Operation(create.method, create.path, doc), filled.tokens))
 
 
 def test_every_line_of_the_table_is_a_call() -> None:

@@ -10,9 +10,9 @@ from typing import Any
 
 from backend.schemas.examples.calls import CALLS, Call
 from backend.schemas.examples.demo import ADVERTISER, OTHER
-from backend.schemas.examples.fields import FIELDS, MONDAY, SCHEMAS
+from backend.schemas.examples.fields import FIELDS, FILES, MONDAY, SCHEMAS
 
-__all__ = ["CALLS", "FIELDS", "Call", "example_of"]
+__all__ = ["CALLS", "FIELDS", "FILES", "Call", "example_of"]
 
 Schema = Mapping[str, Any]
 

@@ -27,6 +27,8 @@ ADA, CLEO, PROJECT = ADVERTISER.id, CREATOR.id, HARBOUR_LIGHTS
 MONDAY, _TUESDAY, _LATER = "2026-11-23T09:00:00Z", "2026-11-24T15:30:00Z", "2027-02-22T09:00:00Z"
 _OPEN_LONG = "2035-06-29T18:00:00Z"  # an example of a deadline is to lie ahead whenever it is sent
 
+FILES = {"file": "(the file)", "csv": "(the file)"}  # a page cannot hold one
+
 FIELDS: dict[str, Any] = {
     # people
     "userId": ADA,
@@ -104,8 +106,7 @@ FIELDS: dict[str, Any] = {
     "ageStart": 30,
     "ageEnd": 65,
     "gender": "any",
-    "file": "(the file)",
-    "csv": "(the file)",
+    **FILES,
     # slots
     "slotId": SLOT,
     "slot_id": SLOT,
