@@ -250,7 +250,7 @@ def _tell_example(operation: Json, schemas: Mapping[str, Json], call: Call) -> N
     """Give one call an example that succeeds as printed in the demo, and say who sends it."""
     values = {**FIELDS, **call.path}
     for parameter in operation.get("parameters", ()):
-        if parameter["in"] == "path":
+        if parameter["in"] == "path" and parameter["name"] in values:
             parameter["example"] = values[parameter["name"]]
         if parameter["name"] == "Idempotency-Key":  # one for all would be refused by the second call that is tried
             parameter["example"] = f"{operation['operationId']}-1"
