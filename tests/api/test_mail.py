@@ -69,6 +69,7 @@ async def peer() -> AsyncIterator[tuple[Peer, int]]:
     server = await asyncio.get_running_loop().create_server(controller.factory, "127.0.0.1", 0)
     yield peer, server.sockets[0].getsockname()[1]
     server.close()
+    controller.loop.close()  # its own, which it makes and leaves open
     await server.wait_closed()
 
 

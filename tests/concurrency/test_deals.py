@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -93,13 +94,10 @@ async def test_without_the_lock_the_stampede_goes_wrong(
     from backend.core.statements import Statement  # noqa: PLC0415
     from backend.services.bidding import placing  # noqa: PLC0415
 
-    class Unlocked(Statement):
-        __slots__ = ()
-
     def unlocked(statement: Statement) -> Statement:
-        copy = object.__new__(Unlocked)
-        copy.sql, copy._names = statement.sql.split(" FOR UPDATE")[0], statement._names
-        return copy
+        reading = copy.copy(statement)
+        reading.sql = statement.sql.split(" FOR UPDATE")[0]
+        return reading
 
     locking = placing._lock_slot
     monkeypatch.setattr(placing, "_lock_slot", lambda role: unlocked(locking(role)))

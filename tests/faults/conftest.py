@@ -30,7 +30,7 @@ def pair(shared_folder: Path, worker_id: str) -> Iterator[Pair]:
     dsn = on_database(server, name)
     with two_servers(shared_folder, dsn) as servers:
         yield Pair(dsn, servers)
-    run_sql(server, f"DROP DATABASE {name} WITH (FORCE)")
+    run_sql(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
 @pytest.fixture

@@ -70,8 +70,10 @@ class Service:
         return self.loop.run_until_complete(work)
 
     def close(self) -> None:
-        self.run(self.stack.aclose())
-        self.loop.close()
+        try:
+            self.run(self.stack.aclose())
+        finally:
+            self.loop.close()
 
 
 class Deals(RuleBasedStateMachine):
