@@ -68,7 +68,9 @@ async def take(server: str, worker: str) -> Clone:
     connection = await asyncpg.connect(on_database(server, name))
     try:
         fingerprint = await connection.fetchval(_FINGERPRINT)
-        emptying = f"SET session_replication_role = replica; {await connection.fetchval(_TABLES)}"
+        tables = await connection.fetchval(_TABLES)
+        # The counters too: tests ask how many deadlocks there were.
+        emptying = f"SET session_replication_role = replica; {tables} SELECT pg_stat_reset()"
     finally:
         await connection.close()
     return Clone(name, fingerprint, emptying)
