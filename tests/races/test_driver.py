@@ -1,10 +1,9 @@
-"""R1, the short form: one seed. `python -m tests.faults races --seeds 5` is the long one."""
+"""R1, the short form: a seed or a few. `python -m tests.faults races --seeds 5` is the long one."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
+from collections import Counter
 
 import pytest
 
@@ -13,22 +12,21 @@ from tests.faults.arena import Arena
 from tests.faults.servers import two_workers
 from tests.races import driver
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(180)
+MOST_SEEDS = 6
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    with data_folder() as folder:
-        yield folder
-
-
-def test_sixty_four_clients_on_fifty_slots_break_no_invariant(folder: Path) -> None:
-    with two_workers(folder, **driver.SHORT_LIVES) as (server, dsn):
-        known = asyncio.run(fought(dsn, server.url, seed=1, calls=800))
-        assert server.stop() == 0
-    # The fight was one: all of these were reached, and some lost.
-    for reached in ("place 201", "approve 200", "commit 201", "deliver 200", "approve 409 slot_locked", "terms 200"):
-        assert known.answers[reached] > 0, known.answers
+def test_sixty_four_clients_on_fifty_slots_break_no_invariant() -> None:
+    # The fight was one when all of these were reached, and some lost. Who meets whom is chance: a seed may miss one.
+    wanted = {"place 201", "approve 200", "commit 201", "deliver 200", "approve 409 slot_locked", "terms 200"}
+    reached: Counter[str] = Counter()
+    for seed in range(1, MOST_SEEDS + 1):
+        with data_folder() as folder, two_workers(folder, **driver.SHORT_LIVES) as (server, dsn):
+            reached += asyncio.run(fought(dsn, server.url, seed, calls=1600)).answers
+            assert server.stop() == 0
+        if wanted <= set(reached):
+            break
+    assert wanted <= set(reached), reached
 
 
 async def fought(dsn: str, url: str, seed: int, calls: int) -> driver.Known:
