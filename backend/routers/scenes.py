@@ -13,7 +13,7 @@ from backend.dependencies.routes import Route
 from backend.schemas.drafts import DraftOut, SceneDiff
 from backend.schemas.scenes import SceneOut
 from backend.schemas.suggestions import SuggestionOut
-from backend.services import radar, scenes, suggestions
+from backend.services import drafts, scenes, suggestions
 
 router = APIRouter(route_class=Route, tags=["Scripts"])
 
@@ -55,9 +55,9 @@ async def suggested(project_id: UUID, doors: Doors) -> Response:
     response_model=list[DraftOut],
     responses=problems(401, 403, 404),
 )
-async def drafts(project_id: UUID, doors: Doors) -> Response:
+async def find_drafts(project_id: UUID, doors: Doors) -> Response:
     """Every draft, oldest first; the last one is current."""
-    return await doors.read(radar.drafts, project_id)
+    return await doors.read(drafts.find_all, project_id)
 
 
 @router.get(
@@ -69,4 +69,4 @@ async def drafts(project_id: UUID, doors: Doors) -> Response:
 )
 async def diff(project_id: UUID, number: Annotated[int, Path(ge=1, le=1_000_000)], doors: Doors) -> Response:
     """Scene by scene in the order of the new draft: kept, moved, changed, new or omitted."""
-    return await doors.read(radar.diff, project_id, number)
+    return await doors.read(drafts.diff, project_id, number)

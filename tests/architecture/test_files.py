@@ -41,7 +41,6 @@ NO_NOUN = {
     "passwords": "what users change and reset",
     "fulfilment": "the verbs of commitments after the spend",
     "suggestions": "placements that a scene's words suggest",
-    "radar": "what a new draft did to the scenes",
     "drafts": "versions of a script, a table of models/projects.py",
     "demo": "a world to show the product in",
     "catalogues": "skus by the file: one by one they are in skus",

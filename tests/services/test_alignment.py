@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.schemas.drafts import SceneChange as Change
-from backend.services.radar.alignment import Pairing, Part, align
+from backend.services.drafts.alignment import Pairing, Part, align
 
 TEXTS = {
     "a": ("INT. TRAIN - NIGHT", "Mara pours coffee from a dented thermos and looks at the rain on the glass."),

@@ -17,7 +17,7 @@ from backend.models.scenes import Reading, SceneRow, ScriptStatus
 from backend.policies.users import Actor
 from backend.schemas.drafts import DraftOut
 from backend.services import scenes
-from backend.services.radar.alignment import Part, align
+from backend.services.drafts.alignment import Part, align
 
 _DRAFT: Shape[None] = Shape(
     DraftOut,
@@ -53,7 +53,7 @@ _PARTS = Statement(
 )
 
 
-async def drafts(db: Db, actor: Actor, project_id: UUID) -> Reply:
+async def find_all(db: Db, actor: Actor, project_id: UUID) -> Reply:
     """Every draft, oldest first. Raises NotFound, Forbidden."""
     await scenes.must_read(db, actor, project_id)
     rows = await _DRAFTS.rows(db, p_project=project_id)
