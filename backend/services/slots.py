@@ -34,7 +34,7 @@ from backend.schemas.slots import SlotIn, SlotOut, SlotPatch, SlotSort
 from backend.services import deals, events
 from backend.services.projects import DEMOGRAPHICS
 
-_OWN = (
+_WRITTEN = (
     "id",
     "project_id",
     "creator_id",
@@ -47,13 +47,11 @@ _OWN = (
     "constraints",
     "excluded_categories",
     "bidding_closes_at",
-    "created_at",
-    "updated_at",
 )
 _SLOT: Shape[None] = Shape(
     SlotOut,
     {
-        **{name: getattr(Slot, name) for name in _OWN},
+        **{name: getattr(Slot, name) for name in (*_WRITTEN, "created_at", "updated_at")},
         "status": policy.EFFECTIVE_STATUS,
         "project": {
             "id": Project.id,
@@ -118,24 +116,9 @@ _STANDING = Statement(
         (Slot.holder_bid_id.is_not(None) & Slot.hold_expires_at.is_(None)).label("committed"),
     ).where(Slot.id == bindparam("p_id"))
 )
-_SLOT_COLUMNS = (
-    "id",
-    "project_id",
-    "creator_id",
-    "scene_ref",
-    "description",
-    "type",
-    "pricing_floor",
-    "modality",
-    "visibility",
-    "constraints",
-    "excluded_categories",
-    "bidding_closes_at",
-    "genre",
-)
 _CREATE = Statement(
     insert(Slot).values(
-        **binds(*_SLOT_COLUMNS),
+        **binds(*_WRITTEN, "genre"),
         status=SlotStatus.AVAILABLE.value,
         created_at=bindparam("p_now"),
         updated_at=bindparam("p_now"),
