@@ -27,6 +27,7 @@ from backend.models.scenes import Reading
 from backend.models.slots import Slot
 from backend.models.users import BUYERS, Role
 from backend.policies import projects as policy
+from backend.policies.scenes import must_read_script
 from backend.policies.users import Actor, must_be
 from backend.schemas.projects import ProjectIn, ProjectOut, ProjectPatch
 from backend.services import deals, events, scenes
@@ -284,6 +285,5 @@ async def script(db: Db, actor: Actor, project_id: UUID) -> Record:
     row = await _current_draft(actor.role).one(db, p_id=project_id, p_actor=actor.id, p_now=clock.now())
     if row is None:
         raise NotFound
-    if actor.role is not Role.OPERATOR:
-        policy.must_own(actor, row)
+    must_read_script(actor, row)
     return row
