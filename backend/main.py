@@ -23,7 +23,7 @@ from backend.integrations.database import database_dsn
 from backend.integrations.storage import Storage
 from backend.jobs import scripts, worker
 from backend.policies.users import Admissions
-from backend.routers import bids, commitments, health, memo, operators, projects, scenes, skus, slots, stats, users
+from backend.routers import bids, commitments, health, memos, operators, projects, scenes, skus, slots, stats, users
 
 API = "/api/v1"
 ROUTERS = (
@@ -34,7 +34,7 @@ ROUTERS = (
     skus.router,
     bids.router,
     stats.router,  # before /commitments/{commitment_id}
-    memo.router,
+    memos.router,
     commitments.router,
     operators.router,
     health.router,

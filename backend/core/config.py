@@ -119,6 +119,13 @@ class Settings(BaseSettings):
         return self.cors_origins if named else []
 
     @property
+    def address(self) -> str | None:
+        """Where the public finds this service, for what is printed; None in production until `PUBLIC_URL` is set."""
+        if self.public_url is None and self.app_env != "production":
+            return f"http://localhost:{self.port}"
+        return self.public_url.rstrip("/") if self.public_url is not None else None
+
+    @property
     def mails(self) -> Path:
         """The folder that mails are written to while no mail server is configured."""
         return self.data_dir / "mail"

@@ -124,6 +124,16 @@ class SignedIn(Door):
 
         return await self.look(work)
 
+    async def change_signed_in(
+        self, service: Callable[Concatenate[Tx, Actor, P], Awaitable[T]], *args: P.args, **more: P.kwargs
+    ) -> T:
+        """What a changing service answers, once it is committed, for a route that makes its own response."""
+
+        async def work(tx: Tx) -> T:
+            return await service(tx, await self.actor(tx), *args, **more)
+
+        return await self.change(work)
+
     async def do(self, service: Changing[P], *args: P.args, **more: P.kwargs) -> Response:
         """Answer 200 (204 without a body) after a changing service has committed."""
         return await self._change(200, service, *args, **more)

@@ -46,6 +46,8 @@ PASSWORD = Gate("password", Limit(100, MINUTE), Limit(5, MINUTE), forgiving=True
 FORGOT = Gate("forgot", Limit(30, MINUTE), Limit(5, MINUTE))
 # A reset token names its account only to us, and has 256 bits: guessing is limited by address.
 RESET = Gate("reset", Limit(100, MINUTE))
+# Nobody finds a digest by guessing; this keeps the public question cheap.
+VERIFY = Gate("verify", Limit(60, MINUTE))
 
 _STEP = bindparam("p_step", type_=Interval())
 # Letter case is folded by the function that looks the account up.

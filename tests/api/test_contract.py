@@ -74,6 +74,7 @@ async def stage(world: World) -> Stage:
         "commitment_id": commitment["id"],
         "user_id": mo.id,
         "number": "2",
+        "sha256": "a" * 64,
     }
     return Stage({"creator": cleo, "merchant": mo, "operator": olga}, ids)
 
@@ -88,7 +89,7 @@ async def test_nobody_gets_past_a_private_call(world: World, operation: Operatio
             check(operation, 401, "application/problem+json", answer.content)
 
 
-@of([each for each in OURS if "{" in each.path])
+@of([each for each in OURS if "{" in each.path and each.id != "verifyMemo"])
 async def test_what_is_not_there_is_a_404_for_everyone(stage: Stage, operation: Operation) -> None:
     """An id that is none and an id of nothing give the very same answer."""
     name = operation.path.split("{")[1].split("}")[0]

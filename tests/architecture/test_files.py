@@ -34,7 +34,6 @@ NO_NOUN = {
     "bidding": "the verbs of bids: the file of bids reads, this one changes",
     "deals": "lock, decide, save: what bids and commitments share",
     "stats": "sums over commitments",
-    "memo": "the PDF of a deal's terms",
     "operators": "what operators see and do",
     "invariants": "I1–I8 as questions to the database",
     "sessions": "sign-ins, a table of models/users.py",

@@ -86,6 +86,7 @@ async def staged(world: World, secret: str) -> Stage:
         "commitment_id": commitment["id"],
         "user_id": stranger.id,
         "number": "2",
+        "sha256": "a" * 64,
         "session_id": ok(await buyer.get("/auth/sessions"))[0]["id"],
     }
     form = {"title": "Day Train", "budgetTarget": "1000", "productionWindow": "Q1"}

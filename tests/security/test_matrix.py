@@ -77,6 +77,7 @@ MATRIX: dict[str, str] = {
     "addComment": "111+4+444+",
     "listBidEvents": "111+4+444+",
     "getMemo": "111+4+444+",
+    "verifyMemo": "++++++++++",
     # commitments
     "getStats": "111+++++++",
     "listCommitments": "111+++++++",
@@ -160,7 +161,7 @@ def _alike(response: httpx2.Response) -> tuple[int, dict[str, Any], list[str]]:
 async def test_an_id_of_another_kind_is_not_there(stage: Stage) -> None:
     """For the one who owns everything else: a bid's id is no slot's, a slot's no project's."""
     real = dict(stage.ids)
-    kinds = list(real)
+    kinds = [each for each in real if each != "sha256"]  # a digest that is not known is an answer
     for operation in KNOWN:
         for kind in [each for each in kinds if f"{{{each}}}" in operation.path]:
             caller = callers(operation, "+")[0]

@@ -144,7 +144,7 @@ async def test_no_rival_reads_what_another_buyer_wrote(world: World, logged: io.
 
     ids = {
         "project_id": project["id"], "slot_id": slot["id"], "sku_id": sku["id"], "bid_id": bid["id"],
-        "commitment_id": commitment["id"], "user_id": merchant.id, "number": "1",
+        "commitment_id": commitment["id"], "user_id": merchant.id, "number": "1", "sha256": "a" * 64,
     }  # fmt: skip
     for reader in (rival, stranger, other, world.nobody):
         for call, text in await ask_everything(reader, ids):
@@ -191,7 +191,7 @@ async def test_a_creators_papers_are_read_by_no_buyer(world: World, logged: io.S
         for slot_id in (slot["id"], hidden["id"]):
             ids = {
                 "project_id": project["id"], "slot_id": slot_id, "sku_id": MISSING, "bid_id": bid["id"],
-                "commitment_id": MISSING, "user_id": cleo.id, "number": "1",
+                "commitment_id": MISSING, "user_id": cleo.id, "number": "1", "sha256": "a" * 64,
             }  # fmt: skip
             for call, text in await ask_everything(reader, ids):
                 leaked = [what for what in plants.found_in(text) if what not in visible or reader is other]

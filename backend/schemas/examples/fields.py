@@ -100,6 +100,8 @@ FIELDS: dict[str, Any] = {
     "size": 48211,
     "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "sceneCount": 41,
+    "issued": True,
+    "issuedAt": MONDAY,
     "change": "changed",
     "similarity": 0.82,
     "excerpt": "A steward wipes a table that is already clean. On it: a dented steel THERMOS and one cup.",

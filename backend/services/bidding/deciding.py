@@ -20,7 +20,7 @@ from backend.policies.bids import Hold
 from backend.policies.deals import HoldChange, must_act, must_name_side
 from backend.policies.users import Actor
 from backend.schemas.bids import ApproveIn, CommitIn, DeclineIn, WithdrawIn
-from backend.services import bids, comments, commitments, deals, events, notifications
+from backend.services import bids, comments, commitments, deals, events, memos, notifications
 from backend.services.deals import Locked
 
 _APPROVAL_COLUMNS = ("bid_id", "terms_version", "side", "user_id", "created_at")
@@ -47,6 +47,8 @@ async def approve(tx: Tx, actor: Actor, bid_id: UUID, body: ApproveIn) -> Reply:
             await deals.set_hold_end(tx, locked.slot_id, deadline)
             columns["expires_at"] = max(locked.expires_at, deadline)
         await deals.save_bid(tx, bid_id, locked.now, status=step.to, **columns)
+        if step.to == BidStatus.ACCEPTED.value:
+            await memos.issue(tx, bid_id)
         await events.record(tx, *lines)
         await notifications.queue(tx, MailKind.BID_APPROVED, locked.other_id, bid_id=bid_id)
     return await bids.get(tx, actor, bid_id)

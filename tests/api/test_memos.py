@@ -5,14 +5,28 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeAlias
+from uuid import UUID
 
+import asyncpg
 import pytest
+import typst
 from pypdf import PdfReader
 
+import backend.integrations.typst
 from backend.core.config import DAY, Settings
+from backend.core.database import Database
+from backend.models.users import Role
+from backend.policies.users import Actor
+from backend.services import memos
+from tests.factories.images import codes_on
 from tests.factories.people import Person
-from tests.factories.world import World, ok
+from tests.factories.refusals import refused
+from tests.factories.world import FOUNTAIN, World, ok
+
+Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+UNKNOWN = {"issued": False, "issuedAt": None}
 
 
 @pytest.fixture
@@ -33,6 +47,20 @@ def text(document: bytes) -> str:
     """The text of all pages, its line breaks as blanks."""
     pages = PdfReader(io.BytesIO(document)).pages
     return " ".join(" ".join(page.extract_text() for page in pages).split())
+
+
+def attached(document: bytes, name: str) -> str:
+    """A file that a memo carries."""
+    [content] = PdfReader(io.BytesIO(document)).attachments[name]
+    return content.decode()
+
+
+def sha256(content: str | bytes) -> str:
+    return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
+
+
+async def verified(person: Person, digest: str) -> Any:
+    return ok(await person.get(f"/verify/{digest}"))
 
 
 async def test_there_is_no_memo_before_both_have_approved(world: World) -> None:
@@ -133,8 +161,128 @@ async def test_the_digest_is_that_of_the_terms_as_anyone_can_compute_it(world: W
         "slotId": slot["id"],
         "termsVersion": 1,
     }
-    canonical = json.dumps(terms, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
-    assert hashlib.sha256(canonical).hexdigest() in text(await pdf(mo, bid)).replace(" ", "")
+    canonical = json.dumps(terms, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    document = await pdf(mo, bid)
+    assert attached(document, "terms.json") == canonical
+    assert sha256(canonical) in text(document).replace(" ", "")
+
+
+async def test_a_memo_states_terms_draft_and_approvals_in_a_file_of_its_own(world: World) -> None:
+    cleo, ada = await world.creator(), await world.advertiser()
+    slot = await world.slot(cleo)
+    bid = await world.bid(ada, slot)
+    first = world.freeze()
+    await world.approve(cleo, bid)
+    world.advance(minutes=7)
+    await world.approve(ada, bid)
+    document = await pdf(ada, bid)
+    stated = json.loads(attached(document, "memo.json"))
+    at = [f"{each:%Y-%m-%dT%H:%M:%S.%fZ}" for each in (first, world.now())]
+    assert stated == {
+        "approvals": [
+            {"at": at[0], "side": "creator", "userId": cleo.id},
+            {"at": at[1], "side": "buyer", "userId": ada.id},
+        ],
+        "draft": {"number": 1, "sha256": sha256(FOUNTAIN)},
+        "terms": json.loads(attached(document, "terms.json")),
+    }
+    told = text(document).replace(" ", "")
+    for digest in (sha256(attached(document, "memo.json")), sha256(FOUNTAIN)):
+        assert digest in told
+
+
+async def test_anyone_learns_whether_and_when_a_memo_was_issued_and_no_more(world: World) -> None:
+    cleo, ada = await world.creator(), await world.advertiser()
+    bid = await world.bid(ada, await world.slot(cleo))
+    await world.approve(cleo, bid)
+    at = world.freeze()
+    await world.approve(ada, bid)
+    world.advance(hours=3)
+    document = await pdf(ada, bid)
+    of_content = sha256(attached(document, "memo.json"))
+    told = await verified(world.nobody, of_content)
+    assert (set(told), told["issued"]) == ({"issued", "issuedAt"}, True)
+    assert told["issuedAt"].startswith(f"{at:%Y-%m-%dT%H:%M:%S}")
+    assert await verified(world.nobody, of_content.upper()) == told
+    of_file = await verified(world.nobody, sha256(document))
+    assert of_file["issuedAt"].startswith(f"{world.now():%Y-%m-%dT%H:%M:%S}"), "when the file first left"
+    world.advance(days=1)
+    assert await pdf(cleo, bid) == document
+    assert await verified(world.nobody, sha256(document)) == of_file
+    for other in ("0" * 64, sha256(document + b" "), sha256(attached(document, "terms.json"))):
+        assert await verified(world.nobody, other) == UNKNOWN
+
+
+async def test_what_is_no_digest_is_refused(world: World) -> None:
+    for odd in ("x", "a" * 63, "a" * 65, "g" * 64, "٠" * 64, "a" * 64 + "%0A", "%00"):
+        refused(await world.nobody.get(f"/verify/{odd}"), 422, field="sha256")
+
+
+async def test_one_address_asks_sixty_times_a_minute(world: World) -> None:
+    world.freeze()
+    for _ in range(60):
+        assert await verified(world.nobody, "0" * 64) == UNKNOWN
+    assert (await world.nobody.get(f"/verify/{'0' * 64}")).status_code == 429
+    world.advance(seconds=1)
+    assert await verified(world.nobody, "0" * 64) == UNKNOWN
+
+
+async def test_a_phone_finds_the_way_to_verify_on_the_page(world: World, database: Database) -> None:
+    cleo, ada = await world.creator(), await world.advertiser()
+    bid = await world.accepted(cleo, ada)
+    actor = Actor(UUID(ada.id), Role.ADVERTISER)
+    memo = await database.change(lambda tx: memos.find(tx, actor, UUID(bid["id"])))
+    template = Path(backend.integrations.typst.__file__).with_name("memo.typ")
+    inputs = {"data": json.dumps(memo.data)}
+    page = typst.compile(template, root=template.parent, format="png", ppi=100.0, sys_inputs=inputs)
+    assert isinstance(page, bytes)
+    digest = sha256(attached(await pdf(ada, bid), "memo.json"))
+    assert codes_on(page) == [f"http://localhost:8000/api/v1/verify/{digest}"]
+
+
+async def test_production_prints_no_code_until_it_knows_its_address(settings: Settings) -> None:
+    production = settings.model_copy(update={"app_env": "production"})
+    assert production.address is None
+    named = production.model_copy(update={"public_url": "https://api.example.com/"})
+    assert named.address == "https://api.example.com"
+
+
+async def test_what_was_issued_stays_whatever_comes_after(world: World, sql: Sql) -> None:
+    cleo, ada = await world.creator(), await world.advertiser()
+    project = await world.project(cleo)
+    bid = await world.accepted(cleo, ada, await world.slot(cleo, project))
+    document = await pdf(ada, bid)
+    ok(await cleo.put(f"/projects/{project['id']}/script", files={"file": ("b.fountain", b"INT. BOAT - DAY\n")}))
+    assert await pdf(ada, bid) == document
+    for change in ("UPDATE memos SET issued_at = now()", "DELETE FROM memo_files", "TRUNCATE memos CASCADE"):
+        with pytest.raises(asyncpg.CheckViolationError, match="append-only"):
+            await sql.execute(change)
+    with pytest.raises(asyncpg.CheckViolationError, match="ck_memos_sha256_of_content"):
+        await sql.execute("INSERT INTO memos SELECT bid_id, 1, content || ' ', sha256, issued_at FROM memos")
+
+
+async def test_an_approval_without_its_memo_does_not_count(world: World, sql: Sql) -> None:
+    """Issued in the transaction of the second approval: when it cannot be, nothing is Accepted."""
+    cleo, ada = await world.creator(), await world.advertiser()
+    bid = await world.bid(ada, await world.slot(cleo))
+    await world.approve(cleo, bid)
+    await sql.execute("ALTER TABLE memos ADD CONSTRAINT ck_memos_none CHECK (false)")
+    assert (await ada.post(f"/bids/{bid['id']}/approve")).status_code == 500
+    assert ok(await ada.get(f"/bids/{bid['id']}"))["status"] == "AwaitingFinalApproval"
+
+
+async def test_a_deal_of_a_release_without_issued_memos_has_its_own_when_it_is_asked_for(
+    world: World, sql: Sql
+) -> None:
+    cleo, ada = await world.creator(), await world.advertiser()
+    bid = await world.accepted(cleo, ada)
+    document = await pdf(ada, bid)
+    digest = sha256(attached(document, "memo.json"))
+    before = await verified(world.nobody, digest)
+    await sql.execute("SET session_replication_role = replica; DELETE FROM memo_files; DELETE FROM memos")
+    assert await verified(world.nobody, digest) == UNKNOWN
+    assert await pdf(ada, bid) == document
+    assert await verified(world.nobody, digest) == before
 
 
 async def test_the_same_state_gives_the_same_bytes_to_everyone_at_any_time(world: World) -> None:

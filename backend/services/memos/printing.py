@@ -1,4 +1,4 @@
-"""The deal memo: what both sides approved, and what became of it, as a PDF.
+"""What a memo prints: what both sides approved, as it was issued, and what became of it.
 
 Times are in UTC. The document is dated by the latest thing it tells, so that the same state of a deal gives the same
 bytes.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,14 +20,18 @@ from sqlalchemy import and_, bindparam, case, func, select
 from sqlalchemy.orm import aliased
 
 from backend.core import clock
-from backend.core.database import Db
+from backend.core.barcodes import qr_svg
+from backend.core.config import Settings
+from backend.core.database import Tx
 from backend.core.errors import Conflict, NotFound
 from backend.core.money import written_out
 from backend.core.statements import Statement
+from backend.core.wording import breakable, moment
 from backend.integrations.typst import typeset
 from backend.models.approvals import Approval
 from backend.models.bids import Bid, BidStatus, Side
 from backend.models.commitments import Commitment
+from backend.models.memos import Memo as MemoRow
 from backend.models.projects import Project
 from backend.models.skus import Sku
 from backend.models.slots import Slot
@@ -39,6 +42,7 @@ from backend.policies import commitments as commitment_policy
 from backend.policies.deals import party_of
 from backend.policies.users import Actor
 from backend.services import deals
+from backend.services.memos.issuing import canonical, issue
 
 _Creator, _Buyer = aliased(User), aliased(User)
 
@@ -54,9 +58,10 @@ _PRODUCTS = func.array(
 _COLUMNS = (
     *(column.label(name) for name, column in deals.SITUATION.items()),
     Bid.id,
-    Bid.slot_id,
     Bid.creator_id,
     Bid.buyer_id,
+    MemoRow.content,
+    MemoRow.sha256,
     Terms.amount,
     Terms.amount_terms,
     Terms.objective,
@@ -96,6 +101,7 @@ def _find(role: Role) -> Statement:
         .join(_Creator, _Creator.id == Bid.creator_id)
         .join(_Buyer, _Buyer.id == Bid.buyer_id)
         .outerjoin(Commitment, Commitment.bid_id == Bid.id)
+        .outerjoin(MemoRow, and_(MemoRow.bid_id == Bid.id, MemoRow.terms_version == Bid.terms_version))
         .where(Bid.id == bindparam("p_bid"), policy.visible(role))
     )
 
@@ -116,19 +122,45 @@ _APPROVALS = Statement(
 
 @dataclass(frozen=True, slots=True)
 class Memo:
-    """A memo ready to be set: its file name, its date and what it says."""
+    """A memo ready to be set: whose it is, its file name, its date and what it says."""
 
+    bid_id: UUID
+    terms_version: int
     file_name: str
     dated: datetime
     data: dict[str, Any]
 
 
-async def find(db: Db, actor: Actor, bid_id: UUID) -> Memo:
+async def find(tx: Tx, actor: Actor, bid_id: UUID) -> Memo:
     """What the memo of a bid says. Raises NotFound; Conflict `wrong_state` for a bid that never came to be Accepted.
 
-    A cancelled deal keeps its memo: the commitment was made under it.
+    A cancelled deal keeps its memo: the commitment was made under it. A deal that a release without issued memos
+    approved has its own issued now.
     """
-    row = await _find(actor.role).one(db, p_bid=bid_id, p_actor=actor.id, p_now=clock.now())
+    row = await _approved(tx, actor, bid_id)
+    if row["content"] is None:
+        await issue(tx, bid_id)
+        row = await _approved(tx, actor, bid_id)
+    # What was approved does not change any more, so these two agree with the row above.
+    history = await _HISTORY.rows(tx, p_bid=bid_id)
+    approvals = await _APPROVALS.rows(tx, p_bid=bid_id, p_version=row["terms_version"])
+    told = [each["created_at"] for each in approvals] + [row[name] for name in _HAPPENED if row[name]]
+    return Memo(
+        bid_id,
+        row["terms_version"],
+        f"Deal memo – {row['title']} – {str(row['id'])[-12:]}.pdf",
+        max(told),
+        _said(row, history, approvals, tx.settings),
+    )
+
+
+async def render(memo: Memo) -> bytes:
+    """The PDF. The same memo gives the same bytes."""
+    return await typeset("memo", memo.data, memo.dated)
+
+
+async def _approved(tx: Tx, actor: Actor, bid_id: UUID) -> Record:
+    row = await _find(actor.role).one(tx, p_bid=bid_id, p_actor=actor.id, p_now=clock.now())
     if row is None:
         raise NotFound
     if row["committed_at"] is None and row["status"] != BidStatus.ACCEPTED.value:
@@ -139,64 +171,47 @@ async def find(db: Db, actor: Actor, bid_id: UUID) -> Memo:
             currentStatus=row["status"],
             allowedActions=list(policy.allowed_actions(deals.situation(row), party)),
         )
-    # What was approved does not change any more, so these two agree with the row above.
-    history = await _HISTORY.rows(db, p_bid=bid_id)
-    approvals = await _APPROVALS.rows(db, p_bid=bid_id, p_version=row["terms_version"])
-    return _memo(row, history, approvals, db.settings.currency)
+    return row
 
 
-async def render(memo: Memo) -> bytes:
-    """The PDF. The same memo gives the same bytes."""
-    return await typeset("memo", memo.data, memo.dated)
-
-
-def canonical_terms(row: Record, currency: str) -> dict[str, Any]:
-    """The terms as they are hashed: a JSON object of texts, numbers of versions, and ids in the order named."""
-    return {
-        "amount": f"{row['amount']:.2f}",
-        "amountTerms": row["amount_terms"],
-        "bidId": str(row["id"]),
-        "buyerId": str(row["buyer_id"]),
-        "creatorId": str(row["creator_id"]),
-        "currency": currency,
-        "objective": row["objective"],
-        "skuIds": [str(sku[0]) for sku in row["products"]],
-        "slotId": str(row["slot_id"]),
-        "termsVersion": row["terms_version"],
-    }
-
-
-def digest_of(terms: dict[str, Any]) -> str:
-    """SHA-256 of the canonical JSON: UTF-8, keys in alphabetical order, no spaces, nothing escaped needlessly."""
-    text = json.dumps(terms, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _memo(row: Record, history: Sequence[Record], approvals: Sequence[Record], currency: str) -> Memo:
-    terms = canonical_terms(row, currency)
+def _said(row: Record, history: Sequence[Record], approvals: Sequence[Record], settings: Settings) -> dict[str, Any]:
     committed = row["committed_at"] is not None
-    data = {
+    return {
         "title": f"Deal memo: {row['title']}",
         "status": row["commitment_status"] or row["status"],
         "reference": str(row["id"]),
-        "amount": written_out(row["amount"], currency),
+        "amount": written_out(row["amount"], settings.currency),
         "parties": [
-            {"side": "Creator", "name": _breakable(row["creator_name"])},
-            {"side": f"Buyer · {row['buyer_role']}", "name": _breakable(row["buyer_name"])},
+            {"side": "Creator", "name": breakable(row["creator_name"])},
+            {"side": f"Buyer · {row['buyer_role']}", "name": breakable(row["buyer_name"])},
         ],
         **_subject(row),
-        "history": [_version(each, currency) for each in history],
+        "history": [_version(each, settings.currency) for each in history],
         "approvals": [
-            {"side": _SIDES[each["side"]], "by": _breakable(each["name"]), "at": _moment(each["created_at"])}
+            {"side": _SIDES[each["side"]], "by": breakable(each["name"]), "at": moment(each["created_at"])}
             for each in approvals
         ],
-        "deadline": None if committed else _moment(row["hold_expires_at"]),
+        "deadline": None if committed else moment(row["hold_expires_at"]),
         "commitment": _commitment(row) if committed else None,
-        "digest": digest_of(terms),
-        "digestKeys": sorted(terms),
+        "proof": _proof(row, settings),
     }
-    told = [each["created_at"] for each in approvals] + [row[name] for name in _HAPPENED if row[name]]
-    return Memo(f"Deal memo – {row['title']} – {str(row['id'])[-12:]}.pdf", max(told), data)
+
+
+def _proof(row: Record, settings: Settings) -> dict[str, Any]:
+    """The digests, the very texts that the first two are of, and where anyone may ask whether this was issued."""
+    content = json.loads(row["content"])
+    terms = canonical(content["terms"])
+    digest = row["sha256"].hex()
+    address = f"{settings.address}/api/v1/verify/{digest}" if settings.address else None
+    return {
+        "digest": digest,
+        "content": row["content"],
+        "termsDigest": hashlib.sha256(terms.encode()).hexdigest(),
+        "terms": terms,
+        "draft": content["draft"],
+        "address": address,
+        "code": qr_svg(address) if address else None,
+    }
 
 
 _SIDES = {Side.CREATOR.value: "Creator", Side.BUYER.value: "Buyer"}
@@ -207,22 +222,22 @@ def _subject(row: Record) -> dict[str, Any]:
     """What the deal is about: project, placement and terms."""
     return {
         "project": {
-            "title": _breakable(row["title"]),
-            "genre": _breakable(row["genre"]),
-            "window": _breakable(row["production_window"]),
+            "title": breakable(row["title"]),
+            "genre": breakable(row["genre"]),
+            "window": breakable(row["production_window"]),
         },
         "placement": {
-            "scene": _breakable(row["scene_ref"]),
+            "scene": breakable(row["scene_ref"]),
             "kind": row["type"],
             "modality": row["modality"],
-            "description": _breakable(row["description"]),
-            "constraints": [_breakable(each) for each in row["constraints"]],
+            "description": breakable(row["description"]),
+            "constraints": [breakable(each) for each in row["constraints"]],
         },
         "terms": {
             "version": row["terms_version"],
-            "amount": _breakable(row["amount_terms"]),
-            "objective": _breakable(row["objective"]),
-            "products": [_breakable(sku[1]) for sku in row["products"]],
+            "amount": breakable(row["amount_terms"]),
+            "objective": breakable(row["objective"]),
+            "products": [breakable(sku[1]) for sku in row["products"]],
         },
     }
 
@@ -231,8 +246,8 @@ def _version(row: Record, currency: str) -> dict[str, Any]:
     """One line of how the terms came about."""
     return {
         "version": row["version"],
-        "at": _moment(row["created_at"]),
-        "by": _breakable(row["name"]),
+        "at": moment(row["created_at"]),
+        "by": breakable(row["name"]),
         "side": row["side"],
         "amount": written_out(row["amount"], currency),
     }
@@ -250,37 +265,7 @@ _COMMITMENT_TIMES = (
 
 def _commitment(row: Record) -> list[dict[str, str]]:
     """What is known of the commitment: its times in the order in which they come, and the evidence."""
-    facts = [{"name": name, "value": _moment(row[column])} for name, column in _COMMITMENT_TIMES if row[column]]
+    facts = [{"name": name, "value": moment(row[column])} for name, column in _COMMITMENT_TIMES if row[column]]
     if row["evidence_url"]:
-        facts.append({"name": "Evidence", "value": _breakable(row["evidence_url"])})
+        facts.append({"name": "Evidence", "value": breakable(row["evidence_url"])})
     return facts
-
-
-_MONTHS = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
-
-
-def _moment(at: datetime) -> str:
-    """`20 November 2026, 09:05 UTC`, whatever the machine's language."""
-    return f"{at.day} {_MONTHS[at.month - 1]} {at.year}, {at:%H:%M} UTC"
-
-
-# Latin, Greek and Cyrillic letters, between which no line breaks; never before a combining mark.
-_LONG_WORD = re.compile("[!-~\u00a1-\u052f]{24}(?=[!-~\u00a1-\u02ff\u0370-\u0482\u048a-\u052f]{8})")
-
-
-def _breakable(words: Any) -> Any:
-    """Text with places to break inside words that no line could hold; None stays None."""
-    return None if words is None else _LONG_WORD.sub(lambda found: found[0] + "\u200b", words)
