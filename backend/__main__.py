@@ -19,6 +19,7 @@ from backend.core.config import Settings, settings
 from backend.core.connections import Connection
 from backend.core.errors import Problem
 from backend.core.logging import configure_logging
+from backend.core.processes import Supervisor
 from backend.core.version import NAME
 from backend.integrations.database import database_dsn
 from backend.integrations.postgres import PostgresError, embedded_postgres, hold_server_lock
@@ -97,7 +98,8 @@ def _run_server(config: Settings) -> None:
         return
     configure_logging(config)
     os.environ |= {"DATABASE_URL": _dsn(config), "WORKERS": str(config.workers), "SUPERVISOR_PID": str(os.getpid())}
-    uvicorn.run("backend.main:app", workers=config.workers, **options)
+    served = uvicorn.Config("backend.main:app", workers=config.workers, **options)
+    Supervisor(served, [served.bind_socket()]).run()
 
 
 def _leave(number: int, _: object) -> None:

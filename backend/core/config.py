@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     pg_bin: Path | None = None
     db_pool_size: Annotated[int, Field(ge=1, le=500)] = 10
     db_wait_seconds: Annotated[float, Field(gt=0, le=60)] = 2.0
+    db_statement_seconds: Annotated[float, Field(gt=0, le=600)] = 4.0
 
     jwt_secret: SecretStr | None = None
     jwt_expires_in: Seconds = DAY

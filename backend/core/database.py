@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -30,6 +30,8 @@ _GONE = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.DiskFullError,
 )
+# A statement that takes too long is ended by PostgreSQL itself; one that is silent for so much longer hangs.
+HANG_SECONDS = 1.0
 _RETRIED = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 
 
@@ -56,10 +58,11 @@ def broken_constraint(error: asyncpg.PostgresError) -> str | None:
 class Db:
     """An open connection as a door hands it out; it counts its statements, which tests hold against a budget."""
 
-    __slots__ = ("_connection", "changed", "settings", "statements")
+    __slots__ = ("_connection", "_patience", "changed", "settings", "statements")
 
     def __init__(self, connection: asyncpg.pool.PoolConnectionProxy[Record], settings: Settings) -> None:
         self._connection = connection
+        self._patience: float | None = None  # seconds for an answer; as the pool says while None
         self.settings = settings
         self.statements = 0
         self.changed: set[str] = set()  # the tables with rows that were changed or taken away
@@ -67,17 +70,44 @@ class Db:
     async def fetch(self, sql: str, arguments: Sequence[Any] = ()) -> list[Record]:
         """Run SQL that a `Statement` compiled."""
         self.statements += 1
-        return await self._connection.fetch(sql, *arguments)
+        return await self._answer(self._connection.fetch(sql, *arguments, timeout=self._patience))
 
     async def executemany(self, sql: str, arguments: Iterable[Sequence[Any]]) -> None:
         """Run SQL that a `Statement` compiled for each set of arguments."""
         self.statements += 1
-        await self._connection.executemany(sql, arguments)
+        await self._answer(self._connection.executemany(sql, arguments, timeout=self._patience))
 
     async def copy(self, table: str, columns: Sequence[str], content: BinaryIO) -> None:
         """COPY a file in PostgreSQL's text format, where empty is NULL, into a table: the bulk way in."""
         self.statements += 1
-        await self._connection.copy_to_table(table, columns=list(columns), source=content, format="text", null="")
+        await self._answer(
+            self._connection.copy_to_table(
+                table, columns=list(columns), source=content, format="text", null="", timeout=self._patience
+            )
+        )
+
+    @asynccontextmanager
+    async def patiently(self, seconds: int) -> AsyncIterator[None]:
+        """Inside, a statement may take this long: for what is asked of many rows at once, and rarely."""
+        async with self._connection.transaction():
+            await self._answer(self._connection.execute(f"SET LOCAL statement_timeout = '{seconds}s'"))
+            self._patience = seconds + HANG_SECONDS
+            yield
+        self._patience = None
+
+    async def _answer(self, answer: Awaitable[T]) -> T:
+        """What PostgreSQL answers. When it hangs, the connection is given up at once: a ROLLBACK would hang as well."""
+        try:
+            return await answer
+        except TimeoutError:
+            give_up(self._connection)
+            raise
+
+
+def give_up(connection: asyncpg.pool.PoolConnectionProxy[Record]) -> None:
+    """End a connection without a word to the server; harmless when it has ended already."""
+    with suppress(asyncpg.InterfaceError):
+        connection.terminate()
 
 
 class Tx(Db):
@@ -92,6 +122,10 @@ class Connection(asyncpg.Connection):
     def get_reset_query(self) -> str:
         """Nothing to reset."""
         return ""
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(round(seconds * 1000))
 
 
 async def _prepare(connection: asyncpg.Connection[Record]) -> None:
@@ -114,6 +148,7 @@ class Database:
 
         The pool starts empty, so that a service can start before its database.
         """
+        longest = max(settings.db_statement_seconds, settings.db_wait_seconds)
         async with asyncpg.create_pool(
             normal_dsn(dsn),
             min_size=0,
@@ -123,12 +158,14 @@ class Database:
             connection_class=Connection,
             init=_prepare,
             timeout=settings.db_wait_seconds,
-            command_timeout=30,
+            command_timeout=longest + HANG_SECONDS,
             server_settings={
                 "application_name": "backdrop",
                 "timezone": "UTC",
-                "lock_timeout": "10s",
-                "idle_in_transaction_session_timeout": "30s",
+                # A call waits for its turn, be it for a connection or for a lock, and is then told to try again.
+                "lock_timeout": _milliseconds(settings.db_wait_seconds),
+                "statement_timeout": _milliseconds(longest),
+                "idle_in_transaction_session_timeout": _milliseconds(longest),
             },
         ) as pool:
             yield cls(pool, settings)
@@ -150,11 +187,13 @@ class Database:
                 raise Unavailable(code="database_unavailable") from error
             try:
                 yield connection
-            except asyncpg.LockNotAvailableError as error:
+            except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError) as error:
                 raise Unavailable("The service is busy; try again shortly.", code="busy") from error
             except asyncpg.DataError:
                 raise  # an argument of the wrong kind is a mistake of ours, though asyncpg calls it an InterfaceError
             except _GONE as error:
+                if isinstance(error, TimeoutError):
+                    give_up(connection)
                 raise Unavailable(code="database_unavailable") from error
             finally:
                 await self._pool.release(connection)

@@ -1,4 +1,4 @@
-"""What a process of ours owes its parent."""
+"""What a process of ours owes its parent, and a parent its processes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import ctypes
 import os
 import signal
 import sys
+
+from uvicorn.supervisors import Multiprocess, multiprocess
 
 _PR_SET_PDEATHSIG = 1
 
@@ -19,3 +21,25 @@ def end_with_parent(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:
         raise SystemExit(1)
+
+
+class Worker(multiprocess.Process):
+    """uvicorn's worker, whose death is heard of at once.
+
+    uvicorn asks a worker whether it lives and waits for an answer on a pipe. It keeps the worker's end of it open
+    itself, so that a worker killed in the middle of the question is waited for as long as one that is only slow.
+    """
+
+    def start(self) -> None:
+        """Start it; its end of the pipe is its own from now on."""
+        super().start()
+        self.child_conn.close()
+
+
+class Supervisor(Multiprocess):
+    """uvicorn's supervisor with such workers."""
+
+    def run(self) -> None:
+        """Serve until a signal ends it."""
+        multiprocess.Process = Worker  # type: ignore[misc] # there is no other way to say so
+        super().run()

@@ -20,7 +20,7 @@ from fastapi.dependencies.models import Dependant
 from backend.core import clock
 from backend.core.config import Settings
 from backend.core.database import Database, Db, Tx
-from backend.core.errors import NotSignedIn
+from backend.core.errors import BadRequest, NotSignedIn
 from backend.core.shapes import IfMatch, Reply
 from backend.core.tokens import Claims, Links, read_access_token
 from backend.dependencies import idempotency
@@ -72,11 +72,25 @@ class Door:
     async def look(self, work: Callable[[Db], Awaitable[T]]) -> T:
         """Read on a connection in autocommit."""
         async with self.database.reading() as db:
+            self._must_be_awaited()
             return await work(db)
 
     async def change(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         """Change in one transaction, committed when this returns."""
-        return await self.database.change(work)
+
+        async def awaited(tx: Tx) -> T:
+            self._must_be_awaited()
+            return await work(tx)
+
+        return await self.database.change(awaited)
+
+    def _must_be_awaited(self) -> None:
+        """Raises BadRequest when the client left while this waited for its turn: nobody would hear the answer.
+
+        What has begun is finished; `backend/core/connections.py` notes who has left.
+        """
+        if self.request.scope["state"].get("client_left"):
+            raise BadRequest("The client left before its turn came.", code="client_left")
 
     async def must_be_signed_in(self) -> None:
         """Raises NotSignedIn unless the session counts; once the doors have judged, they are believed."""

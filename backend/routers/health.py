@@ -26,7 +26,9 @@ async def healthz(door: OpenDoor) -> Response:
     """200 while the database answers, 503 while it does not."""
     if await health.database_answers(door.database):
         return respond(Reply(encode({"status": "ok", "db": "connected"})), 200, door.request)
-    return respond(Reply(encode({"status": "degraded", "db": "unreachable"})), 503, door.request)
+    degraded = respond(Reply(encode({"status": "degraded", "db": "unreachable"})), 503, door.request)
+    degraded.headers["retry-after"] = "1"
+    return degraded
 
 
 @probes.get(

@@ -33,6 +33,7 @@ from backend.schemas.skus import SkuIn
 from backend.services import events
 
 REQUIRED = ("title", "price", "margin")
+_SECONDS = 600  # for one statement over a million rows, with room to spare
 OPTIONAL = ("tags", "description", "imageUrl", "externalId")
 _NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,10})?")
 
@@ -168,12 +169,13 @@ async def load(tx: Tx, actor: Actor, catalogue: Catalogue, *, dry_run: bool) -> 
     await _LOCK_MERCHANT.one(tx, p_actor=actor.id)
     await tx.fetch(_STAGE)
     catalogue.staged.seek(0)
-    await tx.copy(STAGED.name, STAGED.columns.keys(), catalogue.staged)
-    await _must_be_sound(tx, catalogue.findings)
-    if dry_run:
-        row = await _KNOWN.one(tx, p_actor=actor.id)
-    else:
-        row = await _take(catalogue.columns).one(tx, p_actor=actor.id, p_now=clock.now())
+    async with tx.patiently(_SECONDS):
+        await tx.copy(STAGED.name, STAGED.columns.keys(), catalogue.staged)
+        await _must_be_sound(tx, catalogue.findings)
+        if dry_run:
+            row = await _KNOWN.one(tx, p_actor=actor.id)
+        else:
+            row = await _take(catalogue.columns).one(tx, p_actor=actor.id, p_now=clock.now())
     assert row is not None
     counts = {"count": row["count"], "created": row["created"], "updated": row["count"] - row["created"]}
     if not dry_run:

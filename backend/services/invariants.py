@@ -113,6 +113,7 @@ _I8 = f"""
     )
 """
 
+_SECONDS = 300  # for each: every row of every deal is looked at
 INVARIANTS = tuple(
     Invariant(name, statement, Statement(text(count)))
     for name, statement, count in (
@@ -140,7 +141,8 @@ INVARIANTS = tuple(
 
 async def violations(db: Db) -> list[tuple[Invariant, int]]:
     """Each invariant with the number of rows that break it: 0 while all is well."""
-    return [(each, int(await each.count.value(db))) for each in INVARIANTS]
+    async with db.patiently(_SECONDS):
+        return [(each, int(await each.count.value(db))) for each in INVARIANTS]
 
 
 async def find_all(db: Db, actor: Actor) -> Reply:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+import asyncio
+import json
+from collections.abc import MutableMapping
+from typing import Any, TypeAlias
 
 import asyncpg
 import httpx2
@@ -51,6 +54,44 @@ async def test_a_commit_that_fails_is_never_answered_as_a_success(
     assert await sql.fetchval("SELECT count(*) FROM idempotency_keys") == 0
     await sql.execute(f"DROP TRIGGER fail ON {table}")
     assert (await person.post(path, body, headers={"Idempotency-Key": "k"})).is_success
+
+
+@pytest.mark.parametrize("left", [True, False])
+async def test_what_waits_for_its_turn_when_its_client_leaves_is_not_begun(
+    world: World, sql: Sql, app: FastAPI, left: bool
+) -> None:
+    cleo, ada = await world.creator(), await world.advertiser()
+    slot = await world.slot(cleo)
+    database = app.state.database
+    taken = [database.reading() for _ in range(database.settings.db_pool_size)]
+    for each in taken:
+        await each.__aenter__()
+    state: dict[str, bool] = {}
+    sent: list[int] = []
+    waiting = asyncio.create_task(call(app, f"/api/v1/slots/{slot['id']}/bids", ada, state, sent))
+    await asyncio.sleep(0.1)
+    if left:
+        state["client_left"] = True  # as backend/core/connections.py notes it
+    for each in taken:
+        await each.__aexit__(None, None, None)
+    await waiting
+    assert sent == [400 if left else 201]
+    assert await sql.fetchval("SELECT count(*) FROM bids") == (0 if left else 1)
+
+
+async def call(app: FastAPI, path: str, person: Person, state: dict[str, bool], sent: list[int]) -> None:
+    """A POST of a bid as a server hands it over, with the request's state in our hands."""
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": json.dumps(BODY).encode(), "more_body": False}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            sent.append(message["status"])
+
+    headers = [(b"authorization", f"Bearer {person.token}".encode()), (b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers, "state": state}
+    await app(scope, receive, send)
 
 
 async def test_the_same_key_gets_the_same_bytes_again(world: World, sql: Sql) -> None:

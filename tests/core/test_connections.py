@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from backend.core import connections, edge
 from backend.core.connections import Connection
@@ -19,28 +22,49 @@ from tests.faults.arena import until
 HEAD = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n"
 
 
+LARGE = b"x" * 8_000_000  # more than the sockets between the two take
+
+
 async def early(scope: Any, receive: Any, send: Any) -> None:
-    """Answers /whole when the body is whole, everything else before it is."""
+    """Answers /whole when the body is whole, /large with more than fits, /left when the client has; else at once."""
+    if scope["path"] == "/large":
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"8000000")]})
+        await send({"type": "http.response.body", "body": LARGE})
+        return
+    if scope["path"] == "/left":
+        await until(lambda: _is(scope["state"].get("client_left", False)), 5, "it does not know")
+        scope["state"]["told"].set_result(True)
+        return
     while scope["path"] == "/whole" and (await receive())["more_body"]:
         continue
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
     await send({"type": "http.response.body", "body": b"ok"})
 
 
-@pytest.fixture
-async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
-    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.4)
-    monkeypatch.setattr(connections, "LINGER_SECONDS", 0.4)
+@asynccontextmanager
+async def served(protocol: type[HttpToolsProtocol]) -> AsyncIterator[tuple[int, uvicorn.Server]]:
+    """A server with this protocol, and its port."""
     number = free_port()
-    config = uvicorn.Config(
-        early, port=number, http=Connection, lifespan="off", log_level="error", timeout_keep_alive=30
-    )
+    config = uvicorn.Config(early, port=number, http=protocol, lifespan="off", log_level="error", timeout_keep_alive=30)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server._serve())
     await until(lambda: _is(server.started), 10, "the server does not start")
-    yield number
+    yield number, server
     server.should_exit = True
     await serving
+
+
+@pytest.fixture
+async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[int, uvicorn.Server]]:
+    for name in ("HEAD_SECONDS", "LINGER_SECONDS", "READ_SECONDS"):
+        monkeypatch.setattr(connections, name, 0.4)
+    async with served(Connection) as found:
+        yield found
+
+
+@pytest.fixture
+def port(server: tuple[int, uvicorn.Server]) -> int:
+    return server[0]
 
 
 async def _is(value: bool) -> bool:
@@ -86,6 +110,62 @@ async def test_a_body_that_comes_after_its_answer_leaves_no_connection_that_is_k
     seconds, answer = await closed_after(port, HEAD + b"\r\n", b"12345", b"67890")
     assert 0.3 < seconds < 5
     assert answer.endswith(b"ok")
+
+
+async def ask(port: int, path: str) -> socket.socket:
+    """A client that asks and does not read."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", port))
+    client.send(f"GET {path} HTTP/1.1\r\nhost: a\r\n\r\n".encode())
+    return client
+
+
+async def gone(server: uvicorn.Server, seconds: float) -> bool:
+    """Whether no connection is left after so many seconds."""
+    try:
+        await until(lambda: _is(not server.server_state.connections), seconds, "a connection is left")
+    except AssertionError:
+        return False
+    return True
+
+
+async def test_a_client_that_never_reads_its_answer_is_cut_off(server: tuple[int, uvicorn.Server]) -> None:
+    client = await ask(server[0], "/large")
+    await until(lambda: _is(bool(server[1].server_state.connections)), 5, "it does not come")
+    assert await gone(server[1], 5)
+    client.close()
+
+
+async def test_without_our_protocol_it_is_kept() -> None:
+    async with served(HttpToolsProtocol) as (port, server):
+        client = await ask(port, "/large")
+        await until(lambda: _is(bool(server.server_state.connections)), 5, "it does not come")
+        assert not await gone(server, 1)
+        client.close()
+        assert await gone(server, 5)
+
+
+async def test_a_client_that_reads_slowly_gets_all_of_its_answer(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=65536)
+    writer.write(b"GET /large HTTP/1.1\r\nhost: a\r\n\r\n")
+    await reader.readuntil(b"\r\n\r\n")
+    read = 0
+    while read < len(LARGE):
+        read += len(await reader.read(1_000_000))
+        await asyncio.sleep(0.005)  # altogether longer than a client may read nothing
+    assert read == len(LARGE)
+    writer.close()
+
+
+async def test_a_request_knows_when_its_client_has_left(server: tuple[int, uvicorn.Server]) -> None:
+    told: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+    server[1].lifespan.state["told"] = told
+    client = await ask(server[0], "/left")
+    await asyncio.sleep(0.1)
+    client.close()
+    assert await asyncio.wait_for(told, 5)
 
 
 async def test_a_kept_connection_serves_one_request_after_the_other(port: int) -> None:

@@ -18,7 +18,7 @@ ONE = Statement(select(literal(1)))
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    return settings.model_copy(update={"db_pool_size": 2, "db_wait_seconds": 0.3})
+    return settings.model_copy(update={"db_pool_size": 2, "db_wait_seconds": 0.3, "db_statement_seconds": 0.4})
 
 
 async def test_the_gate_lets_in_whoever_came_first(database: Database) -> None:
@@ -60,6 +60,41 @@ async def test_who_gives_up_waiting_takes_no_place(database: Database) -> None:
             await impatient
     async with database.reading(), database.reading() as db:
         assert await ONE.value(db) == 1
+
+
+async def test_a_lock_is_waited_for_no_longer_than_a_connection(
+    database: Database, sql: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    async with sql.transaction():
+        await sql.execute("LOCK TABLE users")
+        started = asyncio.get_running_loop().time()
+        with pytest.raises(Unavailable) as caught:
+            await database.change(lambda tx: tx.fetch("SELECT FROM users"))
+        assert 0.25 < asyncio.get_running_loop().time() - started < 2
+    assert (caught.value.code, caught.value.headers["Retry-After"]) == ("busy", "1")
+
+
+async def test_a_statement_has_its_time_unless_it_is_given_more(database: Database) -> None:
+    async with database.reading() as db:
+        async with db.patiently(2):
+            await db.fetch("SELECT pg_sleep(0.6)")
+        with pytest.raises(asyncpg.QueryCanceledError):
+            await db.fetch("SELECT pg_sleep(0.6)")
+    with pytest.raises(Unavailable) as caught:
+        await database.change(lambda tx: tx.fetch("SELECT pg_sleep(0.6)"))
+    assert caught.value.code == "busy"
+
+
+async def test_a_transaction_that_idles_is_ended(database: Database, sql: asyncpg.Connection[asyncpg.Record]) -> None:
+    async def idle(tx: Tx) -> None:
+        await tx.fetch("LOCK TABLE users")
+        await asyncio.sleep(0.8)
+        await tx.fetch("SELECT 1")
+
+    with pytest.raises(Unavailable):
+        await database.change(idle)
+    await sql.execute("SET lock_timeout = '100ms'")
+    await sql.fetch("SELECT FROM users")
 
 
 async def test_a_change_that_fails_leaves_nothing(database: Database, sql: asyncpg.Connection[asyncpg.Record]) -> None:

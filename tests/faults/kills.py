@@ -22,6 +22,7 @@ from tests.faults.arena import Arena, Member, connected, made, until
 from tests.faults.wire import Unanswered, Wire
 
 WRITERS = 16
+PAUSE_SECONDS = 0.02  # between a writer's calls: without it they take the processors from whoever starts anew
 HEAL_SECONDS = 5.0
 ANSWER_SECONDS = 2.0
 
@@ -83,6 +84,7 @@ async def write(arena: Arena, member: Member, bid: str, notes: Notes, stop: asyn
             if answer.status == 200:
                 version += 1
                 notes.acknowledge(bid, version, amount)
+                await asyncio.sleep(PAUSE_SECONDS)
             elif answer.status == 503 and "retry-after" in answer.headers:
                 notes.refused += 1
                 notes.slowest_refusal = max(notes.slowest_refusal, time.monotonic() - started)
@@ -146,6 +148,19 @@ async def kill_a_worker(server: Server, arena: Arena, number: int, notes: Notes)
     await until(back, 60, "the killed process is not replaced")
     notes.slowest_replacement = max(notes.slowest_replacement, time.monotonic() - started)
     return healing
+
+
+async def kill_while_asked(server: Server) -> float:
+    """Kill a process while its parent waits for its word that it lives; answers after how long it is replaced."""
+    victim, before = workers(server)[0], starts(server)
+    os.kill(victim, signal.SIGSTOP)
+    await asyncio.sleep(1.0)  # the parent asks twice a second
+    os.kill(victim, signal.SIGKILL)
+
+    async def back() -> bool:
+        return starts(server) > before
+
+    return await until(back, 60, "the killed process is not replaced")
 
 
 def postmaster(folder: Path) -> int:

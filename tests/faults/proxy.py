@@ -1,4 +1,7 @@
-"""A small proxy before PostgreSQL that cuts connections during COMMIT: before it arrives, or before its answer does."""
+"""A small proxy before PostgreSQL that cuts connections during COMMIT: before it arrives, or before its answer does.
+
+It can also fall silent, as a server does that hangs: connections are taken, and nothing is passed on.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,9 @@ class Proxy:
         self._upstream = dsn
         self.cut: Cut | None = None
         self.cuts = 0
+        self.sleep_at_commit = False
+        self.awake = asyncio.Event()
+        self.awake.set()
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         parts = urlsplit(self._upstream)
@@ -30,6 +36,7 @@ class Proxy:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection of a client."""
+        await self.awake.wait()
         try:
             up_reader, up_writer = await self._connect()
         except OSError:
@@ -38,6 +45,10 @@ class Proxy:
         answers = asyncio.create_task(_pass_on(up_reader, writer))
         try:
             while data := await reader.read(65536):
+                if self.sleep_at_commit and COMMIT in data:
+                    self.sleep_at_commit = False
+                    self.awake.clear()
+                await self.awake.wait()
                 if self.cut is not None and COMMIT in data:
                     how, self.cut = self.cut, None
                     self.cuts += 1

@@ -8,6 +8,7 @@ import socket
 import struct
 import time
 from pathlib import Path
+from typing import Self
 
 from tests.faults import invariants
 from tests.faults.arena import Arena, connected, until
@@ -42,29 +43,50 @@ async def vanish(arena: Arena, count: int, seed: int = 1) -> None:
     await asyncio.gather(*(one(number) for number in range(count)))
 
 
-async def calm(arena: Arena, seconds: float) -> tuple[float, float]:
-    """Wait until no connection of a client is open, and no transaction.
+class Watch:
+    """Looks at the database's transactions while the block lasts: `oldest` is the greatest age seen, in seconds."""
 
-    Answers how long that took (the whole requests among them are still answered, one after the other), and the age in
-    seconds of the oldest transaction seen meanwhile. Fails when it takes longer than `seconds`.
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self.oldest = 0.0
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._look())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+    async def _look(self) -> None:
+        async with connected(self._dsn) as connection:
+            while True:
+                age = await connection.fetchval(
+                    "SELECT max(extract(epoch FROM clock_timestamp() - xact_start))::float FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name = 'backdrop'"
+                )
+                self.oldest = max(self.oldest, age or 0.0)
+                await asyncio.sleep(0.02)
+
+
+async def calm(arena: Arena, seconds: float) -> float:
+    """Wait until no connection of a client is open, and no transaction; answers how long that took.
+
+    Fails when it takes longer than `seconds`.
     """
     left: list[object] = []
-    oldest = 0.0
 
     async def quiet() -> bool:
-        nonlocal oldest
         async with connected(arena.dsn) as connection:
             busy = await connection.fetch(
-                "SELECT state, query, extract(epoch FROM clock_timestamp() - xact_start)::float AS age"
-                " FROM pg_stat_activity WHERE datname = current_database()"
-                " AND state <> 'idle' AND pid <> pg_backend_pid()"
+                "SELECT state, query FROM pg_stat_activity WHERE datname = current_database()"
+                " AND application_name = 'backdrop' AND state <> 'idle'"
             )
-        oldest = max([oldest, *(row["age"] or 0.0 for row in busy)])
         left[:] = [*map(dict, busy), sum(open_connections(Wire(url).port) for url in arena.urls)]
         return left == [0]
 
     try:
-        return await until(quiet, seconds, "something is left"), oldest
+        return await until(quiet, seconds, "something is left")
     except AssertionError:
         raise AssertionError(f"left after {seconds} s: {left}") from None
 
