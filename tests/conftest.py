@@ -33,6 +33,7 @@ from backend.services import maintenance
 from tests import databases
 from tests.contract import must_keep_contract
 from tests.databases import TEMPLATE, on_database
+from tests.factories.scripts import Scripts
 from tests.factories.world import World
 
 SERVER = "BACKDROP_TEST_SERVER"
@@ -186,3 +187,9 @@ def world(client: httpx2.AsyncClient, database: Database) -> Iterator[World]:
     """People, their things, and the hands of the clock."""
     with World(client, database) as world:
         yield world
+
+
+@pytest.fixture
+def scripts(world: World, database: Database, storage: Storage) -> Scripts:
+    """The reading of scripts."""
+    return Scripts(world, database, storage)

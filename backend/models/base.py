@@ -51,6 +51,11 @@ def text_length(column: str, most: int = TEXT_LIMIT) -> CheckConstraint:
     return CheckConstraint(f"char_length({column}) BETWEEN 1 AND {most}", name=f"{column}_length")
 
 
+def scene_has_status() -> CheckConstraint:
+    """Who names a scene knows what became of it (`scene_id`, `scene_status`)."""
+    return CheckConstraint("(scene_id IS NULL) = (scene_status IS NULL)", name="scene_has_status")
+
+
 def points_at(columns: str, table: str, targets: str, *, name: str, deferred: bool = True) -> ForeignKeyConstraint:
     """A composite foreign key, checked at COMMIT because the rows it ties change together.
 

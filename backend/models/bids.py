@@ -10,7 +10,8 @@ from sqlalchemy import CheckConstraint, Computed, ForeignKey, Index, UniqueConst
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.core.transitions import Machine, Transition
-from backend.models.base import Base, one_of, points_at
+from backend.models.base import Base, one_of, points_at, scene_has_status
+from backend.models.scenes import SceneStatus
 
 
 class BidStatus(StrEnum):
@@ -86,6 +87,8 @@ _MUST_HOLD = (
 class Bid(Base):
     """A buyer's offer. What it offers is its current row in `terms`; whether it holds is `slots.holder_bid_id`.
 
+    `scene_id` is where the scene of the deal stands now; the terms keep the one that they were written about.
+
     The stored generated columns exist so that foreign keys can say the cross-row rules of deals.md: a bid that must
     hold is named by its slot (I1, I2), each approved version has its row in approvals (I3), a Committed bid has its
     commitment (I7).
@@ -100,6 +103,8 @@ class Bid(Base):
     modality: Mapped[str]
     status: Mapped[str]
     terms_version: Mapped[int]
+    scene_id: Mapped[UUID | None] = mapped_column(ForeignKey("scenes.id"))
+    scene_status: Mapped[str | None]
     creator_approved_version: Mapped[int | None]
     buyer_approved_version: Mapped[int | None]
     decline_reason: Mapped[str | None]
@@ -145,6 +150,8 @@ class Bid(Base):
         UniqueConstraint("id", "status", "terms_version"),
         UniqueConstraint("id", "slot_id", "creator_id", "buyer_id", name="uq_bids_parties"),
         one_of("status", BidStatus),
+        one_of("scene_status", SceneStatus),
+        scene_has_status(),
         one_of("decline_reason", DeclineReason),
         CheckConstraint("(status = 'Declined') = (decline_reason IS NOT NULL)", name="declined_has_reason"),
         CheckConstraint("hold_ended_at IS NULL OR status = 'Declined'", name="hold_ended_when_declined"),
@@ -166,6 +173,7 @@ class Bid(Base):
             postgresql_where=text("status <> 'Declined'"),
         ),
         Index("ix_bids_committed_id", "committed_id", postgresql_where=text("committed_id IS NOT NULL")),
+        Index("ix_bids_scene_id", "scene_id", postgresql_where=text("scene_id IS NOT NULL")),
         Index("ix_bids_slot_id_updated_at", "slot_id", "updated_at", "id"),
         Index("ix_bids_buyer_id_updated_at", "buyer_id", "updated_at", "id"),
         Index("ix_bids_creator_id_updated_at", "creator_id", "updated_at", "id"),

@@ -30,6 +30,14 @@ class Setting(StrEnum):
     BOTH = "INT/EXT"
 
 
+class SceneStatus(StrEnum):
+    """What the newest draft that could be read did to the scene of a slot or a deal."""
+
+    CURRENT = "current"
+    CHANGED = "changed"
+    OMITTED = "omitted"
+
+
 class Reading(Base):
     """The reading of one draft. `leased_until` is set while a worker reads; after it another one may."""
 

@@ -11,7 +11,8 @@ from sqlalchemy import CheckConstraint, Computed, ForeignKey, Index, UniqueConst
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.core.transitions import Machine, Transition
-from backend.models.base import Base, one_of, points_at, text_length
+from backend.models.base import Base, one_of, points_at, scene_has_status, text_length
+from backend.models.scenes import SceneStatus
 
 
 class SlotStatus(StrEnum):
@@ -72,6 +73,9 @@ class Slot(Base):
     project_id: Mapped[UUID]
     creator_id: Mapped[UUID]
     scene_ref: Mapped[str]
+    scene_id: Mapped[UUID | None]
+    scene_status: Mapped[str | None]  # kept here by the job that reads drafts: lists show it
+    suggested_category: Mapped[str | None]  # the IAB id of the suggestion that it was made from
     description: Mapped[str | None]
     type: Mapped[str]
     pricing_floor: Mapped[Decimal]
@@ -110,6 +114,7 @@ class Slot(Base):
         ),
         points_at("completing_bid_id completes_at", "commitments", "bid_id confirm_due", name="fk_slots_completing"),
         points_at("completed_bid_id completed_status", "commitments", "bid_id status", name="fk_slots_completed"),
+        points_at("scene_id project_id", "scenes", "id project_id", name="fk_slots_scene", deferred=False),
         UniqueConstraint("id", "creator_id"),
         UniqueConstraint("id", "modality"),
         UniqueConstraint("id", "project_id"),
@@ -117,6 +122,9 @@ class Slot(Base):
         UniqueConstraint("id", "holder_bid_id", "status", name="uq_slots_holder"),
         UniqueConstraint("id", "holder_bid_id", name="uq_slots_id_holder_bid_id"),
         one_of("type", SlotType),
+        one_of("scene_status", SceneStatus),
+        scene_has_status(),
+        text_length("suggested_category", 20),
         one_of("modality", Modality),
         one_of("visibility", Visibility),
         one_of("status", SlotStatus),
@@ -131,6 +139,14 @@ class Slot(Base):
         ),
         CheckConstraint("removed_at IS NULL OR status <> 'Locked'", name="removed_is_not_held"),
         Index("ix_slots_project_id", "project_id"),
+        Index("ix_slots_scene_id", "scene_id", postgresql_where=text("scene_id IS NOT NULL")),
+        Index(
+            "ix_slots_scene_status_created_at",
+            "scene_status",
+            "created_at",
+            "id",
+            postgresql_where=text("scene_status IS NOT NULL"),
+        ),
         Index("ix_slots_words", text("search_words(scene_ref, description)"), postgresql_using="gin"),
         Index("ix_slots_creator_id_created_at", "creator_id", "created_at", "id"),
         Index("ix_slots_created_at", "created_at", "id", postgresql_where=text("removed_at IS NULL")),

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.models.base import Base, one_of, points_at, text_length
@@ -26,10 +26,12 @@ class Terms(Base):
     amount: Mapped[Decimal]
     amount_terms: Mapped[str]
     objective: Mapped[str]
+    scene_id: Mapped[UUID | None] = mapped_column(ForeignKey("scenes.id"))
     created_at: Mapped[datetime]
 
     __table_args__ = (
         UniqueConstraint("bid_id", "version", "amount"),
+        Index("ix_terms_scene_id", "scene_id", postgresql_where=text("scene_id IS NOT NULL")),
         one_of("side", Side),
         CheckConstraint("version >= 1", name="version_from_one"),
         CheckConstraint("amount >= floor", name="amount_not_below_floor"),

@@ -27,7 +27,9 @@ EFFECTIVE_STATUS: ColumnElement[str] = case(
 )
 
 # What a bidder bid on.
-FROZEN_WHILE_BID_ON = frozenset({"scene_ref", "type", "description", "constraints", "excluded_categories", "modality"})
+FROZEN_WHILE_BID_ON = frozenset(
+    {"scene_ref", "scene_id", "type", "description", "constraints", "excluded_categories", "modality"}
+)
 
 
 def visible(role: Role) -> ColumnElement[bool]:

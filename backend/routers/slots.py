@@ -13,6 +13,7 @@ from backend.dependencies.documentation import IDEMPOTENCY_KEY, IF_MATCH, header
 from backend.dependencies.doors import Doors
 from backend.dependencies.paging import EmptyIsNone, Paged, given
 from backend.dependencies.routes import Route
+from backend.models.scenes import SceneStatus
 from backend.models.slots import Modality, SlotStatus, Visibility
 from backend.schemas.base import Label, ShortText
 from backend.schemas.slots import InviteesIn, InviteesOut, SlotIn, SlotKind, SlotOut, SlotPatch, SlotSort
@@ -54,6 +55,8 @@ async def find_all(
     status: Annotated[SlotStatus | None, EmptyIsNone, Query()] = None,
     visibility: Annotated[Visibility | None, EmptyIsNone, Query()] = None,
     project_id: Annotated[UUID | None, EmptyIsNone, Query(alias="projectId")] = None,
+    scene_id: Annotated[UUID | None, EmptyIsNone, Query(alias="sceneId")] = None,
+    scene_status: Annotated[SceneStatus | None, EmptyIsNone, Query(alias="sceneStatus")] = None,
     min_price: Annotated[Price | None, EmptyIsNone, Query(alias="minPrice", description="Lowest floor.")] = None,
     max_price: Annotated[Price | None, EmptyIsNone, Query(alias="maxPrice", description="Highest floor.")] = None,
     q: Annotated[
@@ -69,6 +72,8 @@ async def find_all(
         status=status,
         visibility=visibility,
         project_id=project_id,
+        scene_id=scene_id,
+        scene_status=scene_status,
         min_price=min_price,
         max_price=max_price,
         q=q,

@@ -12,6 +12,7 @@ from pydantic import Field, StrictInt
 
 from backend.core.money import PositiveMoney
 from backend.models.bids import CREATOR_REASONS, BidStatus, DeclineReason, Side
+from backend.models.scenes import SceneStatus
 from backend.models.slots import Modality, SlotStatus, SlotType
 from backend.models.users import Role
 from backend.schemas.base import In, Out, Text, absent
@@ -35,13 +36,14 @@ class BidIn(In):
 
 
 class TermsIn(In):
-    """New terms, written against `baseVersion`; fields left out stay."""
+    """New terms, written against `baseVersion`; fields left out stay. `sceneId` is for the creator: another scene."""
 
     base_version: Version
     amount: PositiveMoney = absent()
     amount_terms: Text = absent()
     objective: Text = absent()
     sku_ids: SkuIds = absent()
+    scene_id: UUID = absent()
 
 
 class OnBehalfOf(In):
@@ -107,6 +109,7 @@ class TermsOut(Out):
     amount_terms: str
     objective: str
     sku_ids: list[UUID]
+    scene_id: UUID | None
     created_at: datetime
 
 
@@ -174,6 +177,8 @@ class BidBase(Out):
     expires_at: datetime
     decline_reason: DeclineReason | None
     allowed_actions: list[str]
+    scene_id: UUID | None
+    scene_status: SceneStatus | None
     slot: BidSlot
     created_at: datetime
     updated_at: datetime

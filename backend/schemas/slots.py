@@ -11,6 +11,7 @@ from uuid import UUID
 from pydantic import Field
 
 from backend.core.money import Money
+from backend.models.scenes import SceneStatus
 from backend.models.slots import Modality, SlotStatus, SlotType, Visibility
 from backend.schemas.base import In, Labels, Moment, Out, Text, absent
 from backend.schemas.projects import Demographics
@@ -21,6 +22,7 @@ class SlotIn(In):
 
     project_id: UUID
     scene_ref: Text
+    scene_id: UUID | None = None
     description: Text | None = None
     type: SlotType = SlotType.FEATURED
     pricing_floor: Money
@@ -35,6 +37,7 @@ class SlotPatch(In):
     """What may change about a slot; what bidders bid on is frozen while a live bid exists."""
 
     scene_ref: Text = absent()
+    scene_id: UUID | None = absent()
     description: Text | None = absent()
     type: SlotType = absent()
     pricing_floor: Money = absent()
@@ -56,12 +59,14 @@ class SlotProject(Out):
 
 
 class SlotOut(Out):
-    """A slot."""
+    """A slot. `sceneStatus` says what the newest draft did to its scene."""
 
     id: UUID
     project_id: UUID
     creator_id: UUID
     scene_ref: str
+    scene_id: UUID | None
+    scene_status: SceneStatus | None
     description: str | None
     type: SlotType
     pricing_floor: Decimal

@@ -81,6 +81,8 @@ _COLUMNS: dict[str, Any] = {
     "hold_expires_at": case((policy.HOLDS_NOW, Slot.hold_expires_at)),
     "expires_at": Bid.expires_at,
     "decline_reason": policy.EFFECTIVE_REASON,
+    "scene_id": Bid.scene_id,
+    "scene_status": Bid.scene_status,
     "slot": {
         "id": Slot.id,
         "scene_ref": Slot.scene_ref,
@@ -190,7 +192,7 @@ _TERMS: Shape[None] = Shape(
     TermsOut,
     {
         name: getattr(Terms, name)
-        for name in ("version", "side", "author_id", "amount", "amount_terms", "objective", "created_at")
+        for name in ("version", "side", "author_id", "amount", "amount_terms", "objective", "scene_id", "created_at")
     },
     derived={"sku_ids": _term_skus},
     extra={

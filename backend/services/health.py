@@ -16,6 +16,7 @@ from backend.core.version import NAME, VERSION
 from backend.models.bids import BID_MACHINE, BidStatus, DeclineReason, Side
 from backend.models.commitments import COMMITMENT_MACHINE, CommitmentStatus
 from backend.models.projects import Gender
+from backend.models.scenes import SceneStatus, ScriptStatus
 from backend.models.slots import SLOT_MACHINE, Modality, SlotStatus, SlotType, Visibility
 from backend.models.users import Role
 
@@ -27,6 +28,8 @@ _ENUMS: tuple[type[StrEnum], ...] = (
     SlotType,
     Modality,
     Visibility,
+    ScriptStatus,
+    SceneStatus,
     BidStatus,
     DeclineReason,
     Side,

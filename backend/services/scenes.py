@@ -13,13 +13,13 @@ from sqlalchemy import and_, bindparam, insert, select, update
 
 from backend.core import clock
 from backend.core.database import Db, Tx
-from backend.core.errors import NotFound
+from backend.core.errors import Invalid, NotFound
 from backend.core.ids import new_id
 from backend.core.shapes import Reply, Shape, encode
 from backend.core.statements import Statement, binds, prefixed
 from backend.models.events import ActorRole, SubjectType
 from backend.models.projects import Draft, Project
-from backend.models.scenes import Reading, SceneRow, ScriptStatus
+from backend.models.scenes import Reading, SceneRow, SceneStatus, ScriptStatus
 from backend.models.users import Role
 from backend.policies import projects as project_policy
 from backend.policies.scenes import must_read_script
@@ -64,6 +64,28 @@ async def find_all(db: Db, actor: Actor, project_id: UUID) -> Reply:
     project = await must_read(db, actor, project_id)
     rows = await _OF_DRAFT.rows(db, p_project=project_id, p_draft=project["draft_number"])
     return Reply(encode([_SCENE.value(row, None) for row in rows]))
+
+
+_IS_CURRENT = Statement(
+    select(SceneRow.id)
+    .join(Project, and_(Project.id == SceneRow.project_id, Project.draft_number == SceneRow.draft_number))
+    .where(SceneRow.id == bindparam("p_scene"), Project.id == bindparam("p_project"))
+)
+
+
+async def must_be_current(tx: Tx, project_id: UUID, scene_id: UUID) -> None:
+    """Raises Invalid `unknown_scene` unless the scene is one of the project's current draft.
+
+    The caller holds the lock of the slot that is to name it, or of the project. What a new draft does to the scenes of
+    slots is written under these locks, too: it comes before this look, or sees what follows from it.
+    """
+    if await _IS_CURRENT.value(tx, p_scene=scene_id, p_project=project_id) is None:
+        raise Invalid.field("sceneId", "is not a scene of the project's current draft", code="unknown_scene")
+
+
+def status_of(scene_id: UUID | None) -> str | None:
+    """The status of a scene as it is named: out of the current draft."""
+    return None if scene_id is None else SceneStatus.CURRENT.value
 
 
 # The reading.

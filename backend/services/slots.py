@@ -31,7 +31,7 @@ from backend.policies import slots as policy
 from backend.policies.projects import must_own
 from backend.policies.users import Actor, must_be
 from backend.schemas.slots import SlotIn, SlotOut, SlotPatch, SlotSort
-from backend.services import deals, events
+from backend.services import deals, events, scenes
 from backend.services.projects import DEMOGRAPHICS
 
 _WRITTEN = (
@@ -39,6 +39,7 @@ _WRITTEN = (
     "project_id",
     "creator_id",
     "scene_ref",
+    "scene_id",
     "description",
     "type",
     "pricing_floor",
@@ -53,6 +54,7 @@ _SLOT: Shape[None] = Shape(
     {
         **{name: getattr(Slot, name) for name in (*_WRITTEN, "created_at", "updated_at")},
         "status": policy.EFFECTIVE_STATUS,
+        "scene_status": Slot.scene_status,
         "project": {
             "id": Project.id,
             "title": Project.title,
@@ -78,6 +80,8 @@ FILTERS: Mapping[str, Any] = {
     "status": bindparam("p_status") == policy.EFFECTIVE_STATUS,
     "visibility": Slot.visibility == bindparam("p_visibility"),
     "project_id": Slot.project_id == bindparam("p_project_id"),
+    "scene_id": Slot.scene_id == bindparam("p_scene_id"),
+    "scene_status": Slot.scene_status == bindparam("p_scene_status"),
     "min_price": Slot.pricing_floor >= bindparam("p_min_price"),
     "max_price": Slot.pricing_floor <= bindparam("p_max_price"),
     # As written, each side has an index to be found by.
@@ -102,7 +106,9 @@ def _list(role: Role, filters: frozenset[str], sort: SlotSort, *, after: bool) -
 @lru_cache
 def _lock(role: Role) -> Statement:
     return Statement(
-        select(Slot.id, Slot.creator_id).where(Slot.id == bindparam("p_id"), policy.visible(role)).with_for_update()
+        select(Slot.id, Slot.creator_id, Slot.project_id)
+        .where(Slot.id == bindparam("p_id"), policy.visible(role))
+        .with_for_update()
     )
 
 
@@ -118,7 +124,7 @@ _STANDING = Statement(
 )
 _CREATE = Statement(
     insert(Slot).values(
-        **binds(*_WRITTEN, "genre"),
+        **binds(*_WRITTEN, "scene_status", "suggested_category", "genre"),
         status=SlotStatus.AVAILABLE.value,
         created_at=bindparam("p_now"),
         updated_at=bindparam("p_now"),
@@ -155,27 +161,36 @@ async def create(tx: Tx, actor: Actor, body: SlotIn) -> Reply:
     project = await _PROJECT_OF.one(tx, p_id=body.project_id, p_actor=actor.id)
     if project is None:
         raise Invalid.field("projectId", "is not one of your projects", code="unknown_project")
+    if body.scene_id is not None:
+        await scenes.must_be_current(tx, body.project_id, body.scene_id)
+    return await get(tx, actor, await add(tx, actor, body, project["genre"]))
+
+
+async def add(tx: Tx, actor: Actor, body: SlotIn, genre: str | None, suggested: str | None = None) -> UUID:
+    """A slot in a project of the caller's that is locked; `suggested` is the category of its suggestion, if any."""
     slot_id = new_id()
     await _CREATE.one(
         tx,
         p_id=slot_id,
         p_creator_id=actor.id,
-        p_genre=project["genre"],
+        p_genre=genre,
+        p_scene_status=scenes.status_of(body.scene_id),
+        p_suggested_category=suggested,
         p_now=clock.now(),
         **prefixed(body.model_dump()),
     )
-    await events.record(
-        tx, events.line(actor, "slot.created", (SubjectType.SLOT, slot_id), status=SlotStatus.AVAILABLE.value)
-    )
-    return await get(tx, actor, slot_id)
+    line = events.line(actor, "slot.created", (SubjectType.SLOT, slot_id), status=SlotStatus.AVAILABLE.value)
+    await events.record(tx, line)
+    return slot_id
 
 
-async def _lock_own(tx: Tx, actor: Actor, slot_id: UUID) -> None:
+async def _lock_own(tx: Tx, actor: Actor, slot_id: UUID) -> Record:
     """Lock the caller's own slot. Raises NotFound, Forbidden."""
     row = await _lock(actor.role).one(tx, p_id=slot_id, p_actor=actor.id, p_now=clock.now())
     if row is None:
         raise NotFound
     must_own(actor, row)
+    return row
 
 
 @lru_cache
@@ -187,7 +202,7 @@ def _patch(columns: frozenset[str]) -> Statement:
 
 async def patch(tx: Tx, actor: Actor, slot_id: UUID, body: SlotPatch, if_match: IfMatch) -> Reply:
     """Change what was sent; what is frozen when stands in deals.md. Raises NotFound, Forbidden, Conflict."""
-    await _lock_own(tx, actor, slot_id)
+    slot = await _lock_own(tx, actor, slot_id)
     before = await get(tx, actor, slot_id)
     if_match.must_allow(before.etag)
     standing = await _STANDING.one(tx, p_id=slot_id, p_now=clock.now())
@@ -199,10 +214,14 @@ async def patch(tx: Tx, actor: Actor, slot_id: UUID, body: SlotPatch, if_match: 
     if changes:
         if "modality" in changes:  # bids that have run out name the former one until that is written
             await deals.write_overdue(tx, slot_id, clock.now())
-        values = prefixed(changes)
-        await _patch(frozenset(changes)).one(tx, p_id=slot_id, p_now=clock.now(), **values)
         line = events.line(actor, "slot.changed", (SubjectType.SLOT, slot_id), fields=sorted(changes))
         await events.record(tx, line)
+        if "scene_id" in changes:
+            if body.scene_id is not None:
+                await scenes.must_be_current(tx, slot["project_id"], body.scene_id)
+            changes["scene_status"] = scenes.status_of(body.scene_id)
+        values = prefixed(changes)
+        await _patch(frozenset(changes)).one(tx, p_id=slot_id, p_now=clock.now(), **values)
     return await get(tx, actor, slot_id)
 
 

@@ -35,7 +35,8 @@ SEEN = """slots.removed_at IS NULL AND EXISTS (SELECT FROM users WHERE id = slot
         OR EXISTS (SELECT FROM bids WHERE slot_id = slots.id AND buyer_id = $1))"""
 SLOTS = f"""SELECT slots.id, slots.project_id, slots.creator_id, scene_ref, description, type, pricing_floor, modality,
     visibility, constraints, excluded_categories, bidding_closes_at, {SLOT_STATUS} AS status, projects.title,
-    projects.genre, production_window, age_start, age_end, gender, slots.created_at, slots.updated_at
+    projects.genre, production_window, age_start, age_end, gender, slots.created_at, slots.updated_at,
+    scene_id, scene_status
     FROM slots JOIN projects ON projects.id = slots.project_id WHERE {SEEN}"""
 LIST = f"""{SLOTS} AND lower(slots.genre) = lower($3) AND slots.pricing_floor >= $4
     ORDER BY slots.created_at DESC, slots.id DESC LIMIT $5"""
@@ -52,7 +53,7 @@ BID = """SELECT bids.id, bids.slot_id, bids.creator_id, bids.buyer_id, users.nam
         WHERE terms_skus.bid_id = bids.id AND version = bids.terms_version ORDER BY position) AS skus,
     ARRAY(SELECT ROW(comments.id, author_id, authors.name, text, comments.created_at) FROM comments
         JOIN users AS authors ON authors.id = author_id WHERE comments.bid_id = bids.id
-        ORDER BY comments.created_at, comments.id) AS comments
+        ORDER BY comments.created_at, comments.id) AS comments, bids.scene_id, bids.scene_status
     FROM bids JOIN slots ON slots.id = bids.slot_id JOIN projects ON projects.id = slots.project_id
     JOIN terms ON terms.bid_id = bids.id AND version = bids.terms_version JOIN users ON users.id = bids.buyer_id
     WHERE bids.id = $1 AND (bids.buyer_id = $3 OR bids.creator_id = $3)"""
@@ -87,6 +88,8 @@ def slot_of(row: Row) -> dict[str, Any]:
         "projectId": row[1],
         "creatorId": row[2],
         "sceneRef": row[3],
+        "sceneId": row[21],
+        "sceneStatus": row[22],
         "description": row[4],
         "type": row[5],
         "pricingFloor": row[6],
@@ -142,6 +145,8 @@ def bid_of(row: Row, actor: UUID) -> dict[str, Any]:
         "expiresAt": row[16],
         "declineReason": "expired" if row[28] else row[17],
         "allowedActions": allowed_actions(row, actor == row[3], row[14] == row[0]),
+        "sceneId": row[31],
+        "sceneStatus": row[32],
         "slot": {
             "id": row[1],
             "sceneRef": row[18],

@@ -48,6 +48,8 @@ class SlotOut(msgspec.Struct, rename="camel"):
     project_id: UUID
     creator_id: UUID
     scene_ref: str
+    scene_id: UUID | None
+    scene_status: str | None
     description: str | None
     type: str
     pricing_floor: float

@@ -88,6 +88,8 @@ class Slot(models.Model):
     project = models.ForeignKey(Project, models.DO_NOTHING)
     creator = models.ForeignKey(User, models.DO_NOTHING)
     scene_ref = models.TextField()
+    scene_id = models.UUIDField(null=True)
+    scene_status = models.TextField(null=True)
     description = models.TextField(null=True)
     type = models.TextField()
     pricing_floor = models.DecimalField(max_digits=14, decimal_places=2)
@@ -142,6 +144,8 @@ class SlotOut(Out):
     project_id: UUID
     creator_id: UUID
     scene_ref: str
+    scene_id: UUID | None
+    scene_status: str | None
     description: str | None
     type: str
     pricing_floor: float

@@ -71,6 +71,8 @@ class Slot(Base):
     project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"))
     creator_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
     scene_ref: Mapped[str]
+    scene_id: Mapped[UUID | None]
+    scene_status: Mapped[str | None]
     description: Mapped[str | None]
     type: Mapped[str]
     pricing_floor: Mapped[Decimal]
@@ -173,6 +175,8 @@ class Bid(Base):
     terms_version: Mapped[int]
     creator_approved_version: Mapped[int | None]
     buyer_approved_version: Mapped[int | None]
+    scene_id: Mapped[UUID | None]
+    scene_status: Mapped[str | None]
     decline_reason: Mapped[str | None]
     expires_at: Mapped[datetime]
     created_at: Mapped[datetime]

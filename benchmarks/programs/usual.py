@@ -74,6 +74,8 @@ class SlotOut(Out):
     project_id: UUID
     creator_id: UUID
     scene_ref: str
+    scene_id: UUID | None
+    scene_status: str | None
     description: str | None
     type: str
     pricing_floor: Number
@@ -148,6 +150,8 @@ class BidOut(Out):
     expires_at: datetime
     decline_reason: str | None
     allowed_actions: list[str]
+    scene_id: UUID | None
+    scene_status: str | None
     slot: BidSlot
     created_at: datetime
     updated_at: datetime
@@ -259,6 +263,8 @@ def bid_out(bid: Bid, user: User) -> BidOut:
         expires_at=bid.expires_at,
         decline_reason=bid.decline_reason,
         allowed_actions=allowed_actions(bid, user),
+        scene_id=bid.scene_id,
+        scene_status=bid.scene_status,
         slot=slot,
         created_at=bid.created_at,
         updated_at=bid.updated_at,

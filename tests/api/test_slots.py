@@ -46,6 +46,8 @@ async def test_a_slot_is_tagged_in_a_project(world: World, sql: Sql) -> None:
         **body,
         "id": slot["id"],
         "creatorId": cleo.id,
+        "sceneId": None,
+        "sceneStatus": None,
         "sceneRef": "Scene 4",
         "status": "Available",
         "constraints": ["no logos", "warm light"],

@@ -47,6 +47,7 @@ VALUES = {
     "maxPrice": "1300",
     "projectId": str(made_id(PROJECT, 9)),
     "slotId": str(made_id(SLOT, 9)),
+    "sceneId": str(made_id(PROJECT, 9)),  # the seed has no scenes: any id
     "subjectId": str(made_id(BID, 9)),
     "actorId": str(made_id(USER, 10)),
     "since": "2026-01-01T00:00:00Z",

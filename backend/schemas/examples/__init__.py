@@ -17,7 +17,7 @@ __all__ = ["CALLS", "FIELDS", "FILES", "Call", "example_of"]
 Schema = Mapping[str, Any]
 
 # Fields that an example of a body leaves out: they name things that a reader has not, or serve operators alone.
-_LEFT_OUT = {"onBehalfOf", "skuIds", "metadata", "client_id", "client_secret"}
+_LEFT_OUT = {"onBehalfOf", "skuIds", "sceneId", "metadata", "client_id", "client_secret"}
 
 
 def example_of(schema: Schema, schemas: Mapping[str, Schema], field: str = "", owner: str = "") -> Any:

@@ -113,6 +113,8 @@ FIELDS: dict[str, Any] = {
     "slotId": SLOT,
     "slot_id": SLOT,
     "sceneRef": "Scene 2, the office",
+    "sceneId": None,
+    "sceneStatus": None,
     "description": "Piet types with two fingers.",
     "type": "Featured",
     "pricingFloor": 8000.0,

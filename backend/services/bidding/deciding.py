@@ -116,7 +116,7 @@ async def commit(tx: Tx, actor: Actor, bid_id: UUID, body: CommitIn) -> Reply:
     await deals.save_bid(tx, bid_id, locked.now, status=step.to)
     await deals.set_hold_end(tx, locked.slot_id, None)
     line = events.line(actor, "bid.committed", (SubjectType.BID, bid_id), bid_id=bid_id, status=step.to)
-    await events.record(tx, line)
+    await events.record(tx, line, *await deals.follow_scene(tx, actor, locked))
     await deals.close_others(tx, locked.slot_id, locked.now, DeclineReason.SLOT_SOLD)
     await commitments.create(tx, actor, locked)
     await notifications.queue(tx, MailKind.BID_COMMITTED, locked.creator_id, bid_id=bid_id)

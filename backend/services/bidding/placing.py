@@ -57,6 +57,8 @@ def _offer(role: Role) -> Statement:
             Slot.creator_id,
             Slot.modality,
             Slot.pricing_floor,
+            Slot.scene_id,
+            Slot.scene_status,
             slot_policy.EFFECTIVE_STATUS.label("status"),
             and_(Slot.holder_bid_id.is_not(None), Slot.hold_expires_at.is_(None)).label("holder_committed"),
             func.coalesce(Slot.bidding_closes_at <= slot_policy.NOW, False).label("bidding_closed"),
@@ -81,7 +83,7 @@ _HELD_BY_ME = Statement(
         Slot.hold_expires_at > slot_policy.NOW,
     )
 )
-_BID_COLUMNS = ("id", "slot_id", "creator_id", "buyer_id", "modality", "expires_at")
+_BID_COLUMNS = ("id", "slot_id", "creator_id", "buyer_id", "modality", "scene_id", "scene_status", "expires_at")
 _CREATE = Statement(
     insert(Bid).values(
         **binds(*_BID_COLUMNS),
@@ -132,6 +134,8 @@ async def _place(tx: Tx, actor: Actor, slot_id: UUID, body: BidIn) -> Reply:
         p_creator_id=row["creator_id"],
         p_buyer_id=actor.id,
         p_modality=row["modality"],
+        p_scene_id=row["scene_id"],
+        p_scene_status=row["scene_status"],
         p_expires_at=expires_at,
         p_now=now,
     )
@@ -147,6 +151,7 @@ async def _place(tx: Tx, actor: Actor, slot_id: UUID, body: BidIn) -> Reply:
         amount_terms=body.amount_terms or written_out(body.amount, tx.settings.currency),
         objective=body.objective,
         sku_ids=body.sku_ids,
+        scene_id=row["scene_id"],
     )
     line = events.line(actor, "bid.placed", (SubjectType.BID, bid_id), bid_id=bid_id, status=step.to, slot_id=slot_id)
     lines = [line]

@@ -26,10 +26,11 @@ from backend.models.skus import Sku
 from backend.models.terms import Terms, TermsSku
 from backend.policies import bids as policy
 from backend.policies.bids import Hold
-from backend.policies.deals import HoldChange, must_act
+from backend.policies.deals import HoldChange, Party, must_act
 from backend.policies.users import Actor
 from backend.schemas.bids import TermsIn
-from backend.services import bids, deals, events, notifications
+from backend.services import bids, deals, events, notifications, scenes
+from backend.services.deals import Locked
 
 _TERMS_COLUMNS = (
     "bid_id",
@@ -40,6 +41,7 @@ _TERMS_COLUMNS = (
     "amount",
     "amount_terms",
     "objective",
+    "scene_id",
     "created_at",
 )
 _ADD_TERMS = Statement(insert(Terms).values(**binds(*_TERMS_COLUMNS)))
@@ -105,6 +107,8 @@ async def new_terms(tx: Tx, actor: Actor, bid_id: UUID, body: TermsIn) -> Reply:
     amount: Decimal = body.amount if "amount" in sent else locked.amount
     step = locked.must(policy.terms(locked.deal, locked.party, body.base_version, amount, locked.floor))
     assert step is not None
+    if "scene_id" in sent:
+        await _must_offer_scene(tx, locked, body.scene_id)
     now = locked.now
     version = locked.deal.terms_version + 1
     current = await _CURRENT_TERMS.one(tx, p_bid=bid_id, p_version=locked.deal.terms_version)
@@ -121,6 +125,7 @@ async def new_terms(tx: Tx, actor: Actor, bid_id: UUID, body: TermsIn) -> Reply:
         amount_terms=_amount_terms(body, locked.amount, amount, current, tx.settings.currency),
         objective=body.objective if "objective" in sent else current["objective"],
         sku_ids=body.sku_ids if "sku_ids" in sent else current["sku_ids"],
+        scene_id=body.scene_id if "scene_id" in sent else locked.scene_id,
     )
     expires_at = now + timedelta(seconds=tx.settings.bid_expires_in)
     if locked.deal.hold is Hold.MINE and locked.hold_expires_at is not None:
@@ -134,6 +139,7 @@ async def new_terms(tx: Tx, actor: Actor, bid_id: UUID, body: TermsIn) -> Reply:
         creator_approved_version=None,
         buyer_approved_version=None,
         expires_at=expires_at,
+        **({"scene_id": body.scene_id, "scene_status": scenes.status_of(body.scene_id)} if "scene_id" in sent else {}),
     )
     lines = [events.line(actor, "bid.terms", (SubjectType.BID, bid_id), bid_id=bid_id, status=step.to, version=version)]
     if step.hold is HoldChange.RELEASE:
@@ -141,6 +147,13 @@ async def new_terms(tx: Tx, actor: Actor, bid_id: UUID, body: TermsIn) -> Reply:
     await events.record(tx, *lines)
     await notifications.queue(tx, MailKind.TERMS_CHANGED, locked.other_id, bid_id=bid_id)
     return await bids.get(tx, actor, bid_id)
+
+
+async def _must_offer_scene(tx: Tx, locked: Locked, scene_id: UUID) -> None:
+    """Whether these terms may name this scene. Raises Invalid: the scenes are the creator's to offer."""
+    if locked.party is not Party.CREATOR:
+        raise Invalid.field("sceneId", "is for the creator of the slot only")
+    await scenes.must_be_current(tx, locked.project_id, scene_id)
 
 
 def _amount_terms(body: TermsIn, before: Decimal, amount: Decimal, current: Record, currency: str) -> str:

@@ -85,6 +85,9 @@ class Locked:
     party: Party
     amount: Decimal
     floor: Decimal
+    scene_id: UUID | None
+    scene_status: str | None
+    slot_scene_id: UUID | None
     expires_at: datetime
     hold_expires_at: datetime | None
     overdue_holder: UUID | None
@@ -113,6 +116,9 @@ _READ_LOCKED = Statement(
         Slot.project_id,
         Bid.creator_id,
         Bid.buyer_id,
+        Bid.scene_id,
+        Bid.scene_status,
+        Slot.scene_id.label("slot_scene_id"),
         Bid.expires_at,
         Slot.hold_expires_at,
         Slot.pricing_floor,
@@ -147,6 +153,9 @@ async def lock(tx: Tx, actor: Actor, bid_id: UUID) -> Locked:
         party=party_of(actor, row["creator_id"], row["buyer_id"]),
         amount=row["amount"],
         floor=row["pricing_floor"],
+        scene_id=row["scene_id"],
+        scene_status=row["scene_status"],
+        slot_scene_id=row["slot_scene_id"],
         expires_at=row["expires_at"],
         hold_expires_at=row["hold_expires_at"],
         overdue_holder=row["overdue_holder"],

@@ -48,6 +48,11 @@ _SET_HOLD = Statement(
 _SET_HOLD_END = Statement(
     update(Slot).where(Slot.id == bindparam("p_slot")).values(hold_expires_at=bindparam("p_hold_expires"))
 )
+_SET_SCENE = Statement(
+    update(Slot)
+    .where(Slot.id == bindparam("p_slot"))
+    .values(scene_id=bindparam("p_scene"), scene_status=bindparam("p_status"), updated_at=bindparam("p_now"))
+)
 _CLEAR_HOLD = Statement(
     update(Slot)
     .where(Slot.id == bindparam("p_slot"))
@@ -69,6 +74,17 @@ async def take_hold(tx: Tx, who: Who, slot_id: UUID, bid_id: UUID, until: dateti
 async def set_hold_end(tx: Tx, slot_id: UUID, until: datetime | None) -> None:
     """Move the end of the hold; None once the holder is Committed."""
     await _SET_HOLD_END.one(tx, p_slot=slot_id, p_hold_expires=until)
+
+
+async def follow_scene(tx: Tx, who: Who, locked: Locked) -> list[dict[str, Any]]:
+    """What is sold is the scene of the deal: its slot moves there. Answers the line for the record, if it moves."""
+    if locked.scene_id == locked.slot_scene_id:
+        return []
+    await _SET_SCENE.one(
+        tx, p_slot=locked.slot_id, p_scene=locked.scene_id, p_status=locked.scene_status, p_now=locked.now
+    )
+    subject = (SubjectType.SLOT, locked.slot_id)
+    return [events.line(who, "slot.scene_changed", subject, bid_id=locked.bid_id, scene_id=locked.scene_id)]
 
 
 async def release(tx: Tx, who: Who, slot_id: UUID, bid_id: UUID) -> list[dict[str, Any]]:
