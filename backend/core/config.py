@@ -66,6 +66,7 @@ class Settings(BaseSettings):
     mail_from: Annotated[str, Field(pattern=r"^[^\r\n]*[^\s@<>]+@[^\s@<>]+>?$")] = "BackDrop <backdrop@localhost>"
     frontend_url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] = "http://localhost:5173"
     password_reset_expires_in: Seconds = 30 * MINUTE
+    email_verification_expires_in: Annotated[int, Field(ge=HOUR, le=30 * DAY)] = DAY
     hold_reminder_before: Seconds = DAY
 
     bid_expires_in: Seconds = 14 * DAY

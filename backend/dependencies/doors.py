@@ -156,6 +156,10 @@ class SignedIn(Door):
         """Answer 201 after a changing service has committed."""
         return await self._change(201, service, *args, **more)
 
+    async def take(self, service: Changing[P], *args: P.args, **more: P.kwargs) -> Response:
+        """Answer 202 after a changing service has committed what happens later."""
+        return await self._change(202, service, *args, **more)
+
     async def _change(self, status: int, service: Changing[P], *args: P.args, **more: P.kwargs) -> Response:
         digest = await self._fingerprint() if self.key is not None else b""
 

@@ -44,8 +44,10 @@ SIGN_UP = Gate("sign-up", Limit(300, MINUTE))
 # The current password is asked for again, so it can be guessed with a stolen token.
 PASSWORD = Gate("password", Limit(100, MINUTE), Limit(5, MINUTE), forgiving=True)
 FORGOT = Gate("forgot", Limit(30, MINUTE), Limit(5, MINUTE))
-# A reset token names its account only to us, and has 256 bits: guessing is limited by address.
+# A token from a mail names its account only to us, and has 256 bits: guessing is limited by address.
 RESET = Gate("reset", Limit(100, MINUTE))
+VERIFY_EMAIL = Gate("verify-email", Limit(100, MINUTE))
+RESEND = Gate("resend", Limit(30, MINUTE), Limit(3, MINUTE))
 # Nobody finds a digest by guessing; this keeps the public question cheap.
 VERIFY = Gate("verify", Limit(60, MINUTE))
 

@@ -18,6 +18,7 @@ class MailKind(StrEnum):
     """What a mail is about; each has its two templates, text and HTML, under this name."""
 
     PASSWORD_RESET = "password_reset"  # noqa: S105 a name
+    EMAIL_VERIFICATION = "email_verification"
     BID_PLACED = "bid_placed"
     TERMS_CHANGED = "terms_changed"
     BID_APPROVED = "bid_approved"

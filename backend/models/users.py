@@ -1,4 +1,4 @@
-"""Users, their sessions and refresh tokens, and their way back in."""
+"""Users, their sessions and refresh tokens, their way back in, and the proof of their e-mail address."""
 
 from __future__ import annotations
 
@@ -26,12 +26,16 @@ BUYERS = (Role.ADVERTISER, Role.MERCHANT)
 
 
 class User(Base):
-    """An account. `deleted_at` marks one whose owner left: its name and address are gone, its history stays."""
+    """An account. `deleted_at` marks one whose owner left: its name and address are gone, its history stays.
+
+    `email_verified_at` is when the owner first showed that mail to the address reaches them.
+    """
 
     __tablename__ = "users"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     email: Mapped[str]
+    email_verified_at: Mapped[datetime | None]
     name: Mapped[str]
     role: Mapped[str]
     password_hash: Mapped[str]
@@ -89,6 +93,23 @@ class PasswordReset(Base):
     """
 
     __tablename__ = "password_resets"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    id: Mapped[UUID] = mapped_column(unique=True)
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+
+    __table_args__ = (CheckConstraint("length(token_hash) = 32", name="token_hash_length"),)
+
+
+class EmailVerification(Base):
+    """A link that proves an address, by mail. A user has one at the most, the newest; using it removes it.
+
+    The token is stored as a hash only; it is derived from the id and the signing secret when the mail is written.
+    """
+
+    __tablename__ = "email_verifications"
 
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
     id: Mapped[UUID] = mapped_column(unique=True)

@@ -10,7 +10,7 @@ from fastapi.security import OAuth2PasswordRequestForm
 
 from backend.dependencies.documentation import IF_MATCH, headers, problems
 from backend.dependencies.doors import Doors, OpenDoor, respond
-from backend.dependencies.limits import FORGOT, PASSWORD, RESET, SIGN_IN, SIGN_UP, limited
+from backend.dependencies.limits import FORGOT, PASSWORD, RESEND, RESET, SIGN_IN, SIGN_UP, VERIFY_EMAIL, limited
 from backend.dependencies.paging import EmptyIsNone, Paged, given
 from backend.dependencies.routes import Route
 from backend.schemas.users import (
@@ -28,8 +28,9 @@ from backend.schemas.users import (
     Signup,
     TokenOut,
     UserOut,
+    VerifyEmail,
 )
-from backend.services import leaving, passwords, sessions, users
+from backend.services import leaving, passwords, sessions, users, verifications
 
 router = APIRouter(route_class=Route, tags=["Identity"])
 
@@ -146,6 +147,32 @@ async def reset_password(body: ResetPassword, door: OpenDoor) -> Response:
     """Set a new password with the token from the newest mail. It is good once, and every session ends."""
     async with limited(door, RESET):
         return respond(await passwords.reset(door, body), 204, door.request)
+
+
+@router.post(
+    "/auth/verify-email",
+    operation_id="verifyEmail",
+    summary="Prove your e-mail address",
+    status_code=204,
+    responses=problems(400, 413, 415, 429),
+)
+async def verify_email(body: VerifyEmail, door: OpenDoor) -> Response:
+    """Prove the address of an account with the token from the newest mail. It is good once, for a day."""
+    async with limited(door, VERIFY_EMAIL):
+        return respond(await door.change(lambda tx: verifications.verify(tx, body)), 204, door.request)
+
+
+@router.post(
+    "/auth/verify-email/resend",
+    operation_id="resendVerification",
+    summary="Ask for a new proof of your address",
+    status_code=202,
+    responses=problems(401, 429),
+)
+async def resend_verification(doors: Doors) -> Response:
+    """Mail a new link to your address; those from before are no good any more. Nothing is sent once it is proven."""
+    async with limited(doors, RESEND, str(doors.claims.user_id)):
+        return await doors.take(verifications.resend, doors.secret)
 
 
 @router.put(

@@ -93,6 +93,12 @@ class ResetPassword(In):
     new_password: NewPassword
 
 
+class VerifyEmail(In):
+    """The token from the mail."""
+
+    token: OpaqueToken
+
+
 class MerchantProfileIn(In):
     """What a merchant asks of placements."""
 
@@ -116,10 +122,11 @@ class MerchantProfile(Out):
 
 
 class UserOut(Out):
-    """An account, as its owner sees it."""
+    """An account, as its owner sees it. `emailVerifiedAt` is null until the address is proven."""
 
     id: UUID
     email: str
+    email_verified_at: datetime | None
     name: str
     role: Role
     merchant_profile: MerchantProfile | None

@@ -17,7 +17,7 @@ from backend.models.commitments import Commitment, CommitmentStatus
 from backend.models.events import SubjectType
 from backend.models.idempotency import IdempotencyKey
 from backend.models.slots import Slot, SlotInvitee, SlotStatus
-from backend.models.users import PasswordReset, Role, User
+from backend.models.users import EmailVerification, PasswordReset, Role, User
 from backend.policies import bids as bid_policy
 from backend.policies import commitments as commitment_policy
 from backend.policies import slots as slot_policy
@@ -56,6 +56,7 @@ _ANONYMISE = Statement(
     .where(User.id == _USER)
     .values(
         email=bindparam("p_email"),
+        email_verified_at=None,
         name=bindparam("p_name"),
         password_hash="!",  # noqa: S106 no hash: nothing fits
         min_integration_fee=None,
@@ -68,6 +69,7 @@ _ANONYMISE = Statement(
 )
 _LEFTOVERS = (
     Statement(delete(PasswordReset).where(PasswordReset.user_id == _USER)),
+    Statement(delete(EmailVerification).where(EmailVerification.user_id == _USER)),
     Statement(delete(SlotInvitee).where(SlotInvitee.user_id == _USER)),
     Statement(delete(IdempotencyKey).where(IdempotencyKey.user_id == _USER)),
 )

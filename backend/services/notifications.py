@@ -38,7 +38,7 @@ _QUEUE = Statement(
 
 
 async def queue(tx: Tx, kind: MailKind, recipient_id: UUID, *, once: str | None = None, **ids: UUID) -> None:
-    """One mail of this kind to this user, about these ids (`bid_id`, `reset_id`).
+    """One mail of this kind to this user, about these ids (`bid_id`, `reset_id`, `verification_id`).
 
     With `once` a second one of the same kind and words is none.
     """

@@ -24,7 +24,7 @@ from backend.models.events import ActorRole, SubjectType
 from backend.models.mails import MailKind
 from backend.models.users import PasswordReset, User
 from backend.schemas.users import ForgotPassword, PasswordChange, ResetPassword
-from backend.services import events, notifications, sessions
+from backend.services import events, notifications, sessions, verifications
 from backend.services.mails.writing import RESET
 from backend.services.sessions import Door, SignedInDoor
 
@@ -118,7 +118,10 @@ async def _offer(tx: Tx, secret: str, email: str) -> None:
 
 
 async def reset(door: Door, body: ResetPassword) -> Reply:
-    """A new password for the token from the mail; every session ends. Raises Invalid `invalid_reset_token`."""
+    """A new password for the token from the mail; every session ends, and the address is proven (decision 0087).
+
+    Raises Invalid `invalid_reset_token`.
+    """
     token = hash_secret(body.token)
     if await door.look(lambda db: _FIND.value(db, p_hash=token, p_now=clock.now())) is None:
         raise _not_valid()
@@ -130,6 +133,7 @@ async def reset(door: Door, body: ResetPassword) -> Reply:
         if user_id is None or await _LOCK_ACTIVE.one(tx, p_user=user_id) is None:
             raise _not_valid()
         await _SET.one(tx, p_user=user_id, p_new=digest, p_now=clock.now())
+        await verifications.prove(tx, user_id)  # the token came by mail
         await sessions.end_all(tx, user_id)
         line = events.line(ActorRole.ANONYMOUS, "user.password_reset", (SubjectType.USER, user_id))
         await events.record(tx, line)

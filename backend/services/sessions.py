@@ -30,7 +30,7 @@ from backend.models.events import ActorRole, SubjectType
 from backend.models.users import RefreshToken, Role, Session, User
 from backend.policies.users import Actor
 from backend.schemas.users import Login, OwnSessionOut, RefreshIn, Signup
-from backend.services import events, users
+from backend.services import events, users, verifications
 from backend.services.users import NewUser
 
 T = TypeVar("T")
@@ -84,12 +84,13 @@ _ADD_TOKEN = Statement(
 
 
 async def signup(door: Door, body: Signup) -> Reply:
-    """A new account, signed in. Raises Conflict `email_taken`."""
+    """A new account, signed in; a link to prove its address is mailed. Raises Conflict `email_taken`."""
     digest = await hash_password(body.password)
     new = NewUser(body.email, body.name, Role(body.role.value))
 
     async def work(tx: Tx) -> Reply:
         user_id = await users.create(tx, new, digest, ActorRole.ANONYMOUS)
+        await verifications.offer(tx, user_id, door.secret)
         return await _open(tx, door, Actor(user_id, new.role))
 
     return await door.change(work)

@@ -31,9 +31,10 @@ def _merchant_profile(row: Record, _: None) -> dict[str, Any] | None:
     return {"minIntegrationFee": row["_min_integration_fee"], "eligibilityRules": row["_eligibility_rules"]}
 
 
+_OWN = ("id", "email", "email_verified_at", "name", "role", "mail_notifications", "created_at")
 _USER: Shape[None] = Shape(
     UserOut,
-    {name: getattr(User, name) for name in ("id", "email", "name", "role", "mail_notifications", "created_at")},
+    {name: getattr(User, name) for name in _OWN},
     derived={"merchant_profile": _merchant_profile},
     extra={"min_integration_fee": User.min_integration_fee, "eligibility_rules": User.eligibility_rules},
 )
@@ -42,6 +43,7 @@ _CREATE = Statement(
     insert(User).values(
         id=bindparam("p_id"),
         email=bindparam("p_email"),
+        email_verified_at=bindparam("p_email_verified_at"),
         name=bindparam("p_name"),
         role=bindparam("p_role"),
         password_hash=bindparam("p_password_hash"),
@@ -55,26 +57,28 @@ _CREATE = Statement(
 
 @dataclass(frozen=True, slots=True)
 class NewUser:
-    """What an account is made of."""
+    """What an account is made of; `email_verified` for an address that is known to be its owner's."""
 
     email: str
     name: str
     role: Role
+    email_verified: bool = False
 
 
 async def create(tx: Tx, new: NewUser, password_hash: str, by: Actor | ActorRole) -> UUID:
     """A new account. Raises Conflict `email_taken`; addresses compare case-insensitively."""
-    user_id = new_id()
+    user_id, now = new_id(), clock.now()
     try:
         await _CREATE.one(
             tx,
             p_id=user_id,
             p_email=new.email,
+            p_email_verified_at=now if new.email_verified else None,
             p_name=new.name,
             p_role=new.role.value,
             p_password_hash=password_hash,
             p_eligibility_rules=[] if new.role is Role.MERCHANT else None,
-            p_now=clock.now(),
+            p_now=now,
         )
     except asyncpg.UniqueViolationError as error:
         if broken_constraint(error) != "uq_users_email_lower":

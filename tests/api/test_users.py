@@ -43,6 +43,7 @@ async def test_each_role_but_operator_signs_up_and_is_signed_in(world: World, ro
     assert user == {
         "id": user["id"],
         "email": "ada@example.com",
+        "emailVerifiedAt": None,
         "name": "Ada",
         "role": role,
         "merchantProfile": profile,

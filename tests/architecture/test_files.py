@@ -38,6 +38,7 @@ NO_NOUN = {
     "invariants": "I1–I8 as questions to the database",
     "sessions": "sign-ins, a table of models/users.py",
     "passwords": "what users change and reset",
+    "verifications": "proofs of addresses, a table of models/users.py",
     "fulfilment": "the verbs of commitments after the spend",
     "suggestions": "placements that a scene's words suggest",
     "drafts": "versions of a script, a table of models/projects.py",

@@ -23,6 +23,7 @@ PUBLIC = {
     ("post", f"{BASE}/auth/logout"): "the refresh token in the body is the proof",
     ("post", f"{BASE}/auth/forgot-password"): "asked by who cannot sign in",
     ("post", f"{BASE}/auth/reset-password"): "the token from the mail is the proof",
+    ("post", f"{BASE}/auth/verify-email"): "the token from the mail is the proof",
     ("get", f"{BASE}/projects/{{project_id}}/script"): "opens by a signed link too; judges by itself",
     ("get", f"{BASE}/verify/{{sha256}}"): "whoever holds a memo may ask whether it was issued",
     ("get", f"{BASE}/meta"): "closed sets, nothing of anybody's",

@@ -11,6 +11,9 @@ from backend.core.database import Database
 from backend.integrations.mail import mailer
 from backend.jobs.mails import send_due
 
+# Every sign-up mails one: they have a tray of their own.
+VERIFICATION = "Confirm your e-mail address"
+
 
 class Mailbox:
     """What reached whom, oldest first."""
@@ -19,7 +22,14 @@ class Mailbox:
         self.database = database
 
     async def delivered(self) -> list[EmailMessage]:
-        """Send what is due; every mail so far."""
+        """Send what is due; every mail so far but the proofs of addresses."""
+        return [each for each in await self._all() if each["Subject"] != VERIFICATION]
+
+    async def verifications(self) -> list[EmailMessage]:
+        """Send what is due; the mails that prove an address."""
+        return [each for each in await self._all() if each["Subject"] == VERIFICATION]
+
+    async def _all(self) -> list[EmailMessage]:
         settings = self.database.settings
         await send_due(self.database, mailer(settings))
         files = sorted(settings.mails.glob("*.eml"))
@@ -35,7 +45,7 @@ class Mailbox:
 
     @classmethod
     def token(cls, mail: EmailMessage) -> str:
-        """The token of a password reset; the plain text and the HTML say the same."""
+        """The token of a reset or of a proof; the plain text and the HTML say the same."""
         found = re.search(r"#token=([\w-]+)", cls.text(mail))
         assert found is not None
         assert found[1] in cls.text(mail, "html")

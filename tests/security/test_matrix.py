@@ -28,8 +28,10 @@ MATRIX: dict[str, str] = {
     "logOut": "..........",
     "forgotPassword": "..........",
     "resetPassword": "..........",
+    "verifyEmail": "..........",
     # one's own
     "changePassword": "111+++++++",
+    "resendVerification": "111+++++++",
     "getMe": "111+++++++",
     "changeMe": "111+++++++",
     "deleteMe": "111+++++++",

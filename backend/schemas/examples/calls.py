@@ -43,6 +43,8 @@ CALLS: dict[str, Call] = {
     "endSession": Call(_GIL, {"session_id": demo.SESSION_TO_END}),
     # The same password again: who has tried it signs in as before.
     "resetPassword": Call(body={"token": demo.RESET_TOKEN, "newPassword": demo.PASSWORD}),
+    "verifyEmail": Call(body={"token": demo.VERIFICATION_TOKEN}),
+    "resendVerification": Call(_GIL),
     "changePassword": Call(_GIL),
     "getMe": Call(_MO),
     "changeMe": Call(_MO, body={"name": _MO.name, "mailNotifications": False}),

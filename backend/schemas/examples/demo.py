@@ -50,5 +50,7 @@ COMMITMENT, COMMITMENT_OVERDUE, COMMITMENT_DELIVERED, COMMITMENT_TO_REJECT = (_i
 COMMENT, EVENT, OTHER = _id(71), _id(72), _id(99)
 SESSION_TO_END = _id(73)  # of the newcomer's, on a machine that was left
 
-# The keys to two sessions of the newcomer's, and a way to a new password: real ones are random and told once.
-REFRESH_TOKEN, REFRESH_TOKEN_TO_END, RESET_TOKEN = "demo-refresh-renew", "demo-refresh-end", "demo-reset"
+# The keys to two sessions of the newcomer's, a way to a new password, a proof of the address: real ones are random
+# and told once.
+REFRESH_TOKEN, REFRESH_TOKEN_TO_END = "demo-refresh-renew", "demo-refresh-end"
+RESET_TOKEN, VERIFICATION_TOKEN = "demo-reset", "demo-verify"

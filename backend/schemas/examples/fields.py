@@ -40,6 +40,7 @@ FIELDS: dict[str, Any] = {
     "actorId": ADA,
     "actorRole": "Advertiser",
     "email": ADVERTISER.email,
+    "emailVerifiedAt": MONDAY,
     "username": ADVERTISER.email,
     "password": PASSWORD,
     "currentPassword": PASSWORD,

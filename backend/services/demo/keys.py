@@ -1,4 +1,4 @@
-"""The keys that the examples print: two refresh tokens and a way to a new password, all of the newcomer's.
+"""The keys that the examples print: refresh tokens, a way to a new password, a proof of address, all the newcomer's.
 
 The services make such tokens at random and tell them once, so these rows are written here (docs/decisions/0045).
 """
@@ -16,18 +16,28 @@ from backend.core.ids import new_id
 from backend.core.statements import Statement, binds
 from backend.core.tokens import hash_secret, make_secret
 from backend.models.events import SubjectType
-from backend.models.users import PasswordReset, RefreshToken, Session
+from backend.models.users import EmailVerification, PasswordReset, RefreshToken, Session
 from backend.policies.users import Actor
-from backend.schemas.examples.demo import REFRESH_TOKEN, REFRESH_TOKEN_TO_END, RESET_TOKEN, SESSION_TO_END
+from backend.schemas.examples.demo import (
+    REFRESH_TOKEN,
+    REFRESH_TOKEN_TO_END,
+    RESET_TOKEN,
+    SESSION_TO_END,
+    VERIFICATION_TOKEN,
+)
 from backend.services import events
 
 _OPEN = Statement(insert(Session).values(**binds("id", "user_id", "created_at")))
 _ADD_TOKEN = Statement(insert(RefreshToken).values(**binds("token_hash", "session_id", "created_at", "expires_at")))
-_OFFER = Statement(insert(PasswordReset).values(**binds("user_id", "id", "token_hash", "created_at", "expires_at")))
+_BY_MAIL = ("user_id", "id", "token_hash", "created_at", "expires_at")
+_OFFERS = (
+    (RESET_TOKEN, Statement(insert(PasswordReset).values(**binds(*_BY_MAIL)))),
+    (VERIFICATION_TOKEN, Statement(insert(EmailVerification).values(**binds(*_BY_MAIL)))),
+)
 
 
 async def hand_out(tx: Tx, owner: Actor) -> None:
-    """A session for each refresh token, and the reset token; they last as long as any refresh token does."""
+    """A session for each refresh token, and what comes by mail; all last as long as any refresh token does."""
     now = clock.now()
     expires = now + timedelta(seconds=tx.settings.refresh_expires_in)
     lost = (make_secret()[0], UUID(SESSION_TO_END))
@@ -38,11 +48,12 @@ async def hand_out(tx: Tx, owner: Actor) -> None:
         )
         subject = (SubjectType.USER, owner.id)
         await events.record(tx, events.line(owner, "session.opened", subject, session_id=session_id))
-    await _OFFER.one(
-        tx,
-        p_user_id=owner.id,
-        p_id=new_id(),
-        p_token_hash=hash_secret(RESET_TOKEN),
-        p_created_at=now,
-        p_expires_at=expires,
-    )
+    for token, offer in _OFFERS:
+        await offer.one(
+            tx,
+            p_user_id=owner.id,
+            p_id=new_id(),
+            p_token_hash=hash_secret(token),
+            p_created_at=now,
+            p_expires_at=expires,
+        )

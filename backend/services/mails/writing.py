@@ -26,10 +26,11 @@ from backend.models.mails import MailKind
 from backend.models.projects import Project
 from backend.models.slots import Slot
 from backend.models.terms import Terms
-from backend.models.users import PasswordReset, User
+from backend.models.users import EmailVerification, PasswordReset, User
 from backend.policies import bids as policy
 
-RESET = "password-reset"
+# What the tokens in mails are derived for; they stand in no table.
+RESET, VERIFICATION = "password-reset", "email-verification"
 
 _RECIPIENT = Statement(
     select(User.name, User.email, User.is_active, User.mail_notifications).where(User.id == bindparam("p_user"))
@@ -37,6 +38,11 @@ _RECIPIENT = Statement(
 _RESET = Statement(
     select(PasswordReset.token_hash).where(
         PasswordReset.id == bindparam("p_reset"), PasswordReset.expires_at > bindparam("p_now")
+    )
+)
+_VERIFICATION = Statement(
+    select(EmailVerification.token_hash).where(
+        EmailVerification.id == bindparam("p_verification"), EmailVerification.expires_at > bindparam("p_now")
     )
 )
 _buyer, _creator = aliased(User), aliased(User)
@@ -88,6 +94,8 @@ async def letter(db: Db, mail_id: UUID, kind: MailKind, recipient_id: UUID, ids:
         return None
     if kind is MailKind.PASSWORD_RESET:
         words = await _about_reset(db, UUID(ids["reset_id"]))
+    elif kind is MailKind.EMAIL_VERIFICATION:
+        words = await _about_verification(db, UUID(ids["verification_id"]))
     else:
         words = await _about_deal(db, kind, UUID(ids["bid_id"]), recipient_id) if person["mail_notifications"] else None
     if words is None:
@@ -106,6 +114,15 @@ async def _about_reset(db: Db, reset_id: UUID) -> dict[str, Any] | None:
     if kept != hash_secret(token):
         return None
     return {"token": token, "minutes": db.settings.password_reset_expires_in // 60}
+
+
+async def _about_verification(db: Db, verification_id: UUID) -> dict[str, Any] | None:
+    """The same for the proof of an address."""
+    token = derive_secret(db.settings.signing_secret(), VERIFICATION, verification_id)
+    kept = await _VERIFICATION.value(db, p_verification=verification_id, p_now=clock.now())
+    if kept != hash_secret(token):
+        return None
+    return {"token": token, "hours": db.settings.email_verification_expires_in // 3600}
 
 
 async def _about_deal(db: Db, kind: MailKind, bid_id: UUID, recipient_id: UUID) -> dict[str, Any] | None:
