@@ -1,14 +1,14 @@
 """Let users prove their e-mail address by a link that is mailed to it. Nobody has done so yet.
 
 Revision ID: create_email_verifications
-Revises: create_memos
+Revises: name_scenes
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "create_email_verifications"
-down_revision = "create_memos"
+down_revision = "name_scenes"
 branch_labels = None
 depends_on = None
 
