@@ -23,13 +23,27 @@ from backend.integrations.database import database_dsn
 from backend.integrations.storage import Storage
 from backend.jobs import scripts, worker
 from backend.policies.users import Admissions
-from backend.routers import bids, commitments, health, memos, operators, projects, scenes, skus, slots, stats, users
+from backend.routers import (
+    bids,
+    commitments,
+    health,
+    memos,
+    operators,
+    projects,
+    scenes,
+    skus,
+    slots,
+    stats,
+    users,
+    views,
+)
 
 API = "/api/v1"
 ROUTERS = (
     users.router,
     projects.router,
     scenes.router,
+    views.router,
     slots.router,
     skus.router,
     bids.router,

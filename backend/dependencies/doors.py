@@ -228,13 +228,19 @@ async def signed_in(request: Request) -> SignedIn:
     return SignedIn(request, key, headers.get("if-match"))
 
 
-async def by_link(door: Door, user_id: UUID, work: Callable[[Db, Actor], Awaitable[T]]) -> T:
-    """Read for the user whom a signed link names."""
+async def by_link(
+    door: Door,
+    user_id: UUID,
+    service: Callable[Concatenate[Tx, Actor, P], Awaitable[T]],
+    *args: P.args,
+    **more: P.kwargs,
+) -> T:
+    """What a changing service answers for the user whom a signed link names, once it is committed."""
 
-    async def look(db: Db) -> T:
-        return await work(db, door.admit(await authenticate_link(db, user_id)))
+    async def work(tx: Tx) -> T:
+        return await service(tx, door.admit(await authenticate_link(tx, user_id)), *args, **more)
 
-    return await door.look(look)
+    return await door.change(work)
 
 
 OpenDoor = Annotated[Door, Depends(open_door)]

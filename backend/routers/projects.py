@@ -125,10 +125,9 @@ async def download(project_id: UUID, request: Request, door: OpenDoor, shelf: Sh
     """The current draft. With a header for its owner and operators, or by a project's `docLink` without one."""
     if link is not None:
         link.must_hold(door, f"/api/v1/projects/{project_id}/script")
-        row = await by_link(door, link.user, lambda db, actor: projects.script(db, actor, project_id))
+        row = await by_link(door, link.user, projects.script, project_id)
     else:
-        doors = SignedIn(request, None, None)
-        row = await doors.look_signed_in(projects.script, project_id)
+        row = await SignedIn(request, None, None).change_signed_in(projects.script, project_id)
     headers = attachment(row["file_name"], row["media_type"]) | {"content-length": str(row["size"])}
     return StreamingResponse(await shelf.files.get(row["storage_key"]), headers=headers)
 

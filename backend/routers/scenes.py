@@ -30,7 +30,7 @@ async def find_all(project_id: UUID, doors: Doors) -> Response:
 
     The list is empty while the project's `scriptStatus` is `processing` or `unreadable`.
     """
-    return await doors.read(scenes.find_all, project_id)
+    return await doors.do(scenes.find_all, project_id)
 
 
 @router.get(
@@ -45,7 +45,7 @@ async def suggested(project_id: UUID, doors: Doors) -> Response:
 
     Worked out from a lexicon and rules that are shown with each suggestion; the same draft gives the same list.
     """
-    return await doors.read(suggestions.find_all, project_id)
+    return await doors.do(suggestions.find_all, project_id)
 
 
 @router.get(
@@ -69,4 +69,4 @@ async def find_drafts(project_id: UUID, doors: Doors) -> Response:
 )
 async def diff(project_id: UUID, number: Annotated[int, Path(ge=1, le=1_000_000)], doors: Doors) -> Response:
     """Scene by scene in the order of the new draft: kept, moved, changed, new or omitted."""
-    return await doors.read(drafts.diff, project_id, number)
+    return await doors.do(drafts.diff, project_id, number)

@@ -24,6 +24,7 @@ from backend.models.users import Role
 from backend.policies import bids as policy
 from backend.policies.users import Actor
 from backend.schemas.events import EventOut
+from backend.schemas.views import Paper
 
 _COLUMNS = (
     "id",
@@ -81,6 +82,24 @@ async def record(tx: Tx, *lines: dict[str, Any]) -> None:
         await _WRITE.one(tx, **lines[0])
     else:
         await _WRITE.many(tx, lines)
+
+
+def viewing(paper: Paper) -> str:
+    """The action of seeing words of a script."""
+    return f"project.{paper}_viewed"
+
+
+async def viewed(tx: Tx, actor: Actor, paper: Paper, project_id: UUID, draft: int, **about: UUID) -> UUID:
+    """The caller sees a paper of this draft; `about` names its `slot_id` and `bid_id`. Answers the id of the line.
+
+    It is committed before the paper leaves: a view that cannot be written is none (decision 109).
+    """
+    seen = line(actor, viewing(paper), (SubjectType.PROJECT, project_id), draft=draft)
+    # Beside the draft, and not as the line's own bid: a deal's history does not tell one party what the other read.
+    seen["p_data"] |= {name: str(each) for name, each in about.items()}
+    await record(tx, seen)
+    view_id: UUID = seen["p_id"]
+    return view_id
 
 
 # Reading.

@@ -30,6 +30,7 @@ from backend.policies import projects as policy
 from backend.policies.scenes import must_read_script
 from backend.policies.users import Actor, must_be
 from backend.schemas.projects import ProjectIn, ProjectOut, ProjectPatch
+from backend.schemas.views import Paper
 from backend.services import deals, events, scenes
 
 VOLATILE = ("docLink",)
@@ -157,7 +158,7 @@ _COPY_GENRE = Statement(update(Slot).where(Slot.project_id == bindparam("p_id"))
 @lru_cache
 def _current_draft(role: Role) -> Statement:
     return Statement(
-        select(Project.creator_id, Draft.storage_key, Draft.file_name, Draft.media_type, Draft.size)
+        select(Project.creator_id, Draft.number, Draft.storage_key, Draft.file_name, Draft.media_type, Draft.size)
         .join(Draft, (Draft.project_id == Project.id) & (Draft.number == Project.draft_number))
         .where(Project.id == bindparam("p_id"), policy.visible(role))
     )
@@ -280,10 +281,11 @@ async def replace_script(tx: Tx, actor: Actor, project_id: UUID, kept: Kept, if_
     return await get(tx, actor, project_id, links)
 
 
-async def script(db: Db, actor: Actor, project_id: UUID) -> Record:
+async def script(tx: Tx, actor: Actor, project_id: UUID) -> Record:
     """Where the current draft is: key, name, type and size. Raises NotFound; Forbidden for a buyer who sees it."""
-    row = await _current_draft(actor.role).one(db, p_id=project_id, p_actor=actor.id, p_now=clock.now())
+    row = await _current_draft(actor.role).one(tx, p_id=project_id, p_actor=actor.id, p_now=clock.now())
     if row is None:
         raise NotFound
     must_read_script(actor, row)
+    await events.viewed(tx, actor, Paper.SCRIPT, project_id, row["number"])
     return row

@@ -25,6 +25,7 @@ from backend.policies import projects as project_policy
 from backend.policies.scenes import must_read_script
 from backend.policies.users import Actor
 from backend.schemas.scenes import SceneOut
+from backend.schemas.views import Paper
 from backend.services import events
 
 MOST_ATTEMPTS = 3
@@ -59,10 +60,11 @@ async def must_read(db: Db, actor: Actor, project_id: UUID) -> Any:
     return row
 
 
-async def find_all(db: Db, actor: Actor, project_id: UUID) -> Reply:
+async def find_all(tx: Tx, actor: Actor, project_id: UUID) -> Reply:
     """The scenes of the current draft in their order; none while it is being read. Raises NotFound, Forbidden."""
-    project = await must_read(db, actor, project_id)
-    rows = await _OF_DRAFT.rows(db, p_project=project_id, p_draft=project["draft_number"])
+    project = await must_read(tx, actor, project_id)
+    rows = await _OF_DRAFT.rows(tx, p_project=project_id, p_draft=project["draft_number"])
+    await events.viewed(tx, actor, Paper.SCENES, project_id, project["draft_number"])
     return Reply(encode([_SCENE.value(row, None) for row in rows]))
 
 

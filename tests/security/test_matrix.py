@@ -50,6 +50,7 @@ MATRIX: dict[str, str] = {
     "listSlotSuggestions": "111+43344+",
     "listDrafts": "111+43344+",
     "compareDrafts": "111+43344+",
+    "listViews": "111+43344+",
     # slots
     "createSlot": "111++33333",
     "listSlots": "111+++++++",

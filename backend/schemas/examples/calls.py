@@ -62,6 +62,7 @@ CALLS: dict[str, Call] = {
     "listSlotSuggestions": Call(_CLEO, _READ),
     "listDrafts": Call(_CLEO, _READ),
     "compareDrafts": Call(_CLEO, {**_READ, "number": 2}),
+    "listViews": Call(_CLEO, _READ),
     # slots
     "createSlot": Call(_CLEO),
     "listSlots": Call(_ADA),

@@ -8,7 +8,7 @@ from uuid import UUID
 from asyncpg import Record
 from sqlalchemy import and_, bindparam, func, select
 
-from backend.core.database import Db
+from backend.core.database import Db, Tx
 from backend.core.errors import Conflict, NotFound
 from backend.core.shapes import Reply, Shape, encode
 from backend.core.statements import Statement
@@ -16,7 +16,8 @@ from backend.models.projects import Draft
 from backend.models.scenes import Reading, SceneRow, ScriptStatus
 from backend.policies.users import Actor
 from backend.schemas.drafts import DraftOut
-from backend.services import scenes
+from backend.schemas.views import Paper
+from backend.services import events, scenes
 from backend.services.drafts.alignment import Part, align
 
 _DRAFT: Shape[None] = Shape(
@@ -60,22 +61,23 @@ async def find_all(db: Db, actor: Actor, project_id: UUID) -> Reply:
     return Reply(encode([_DRAFT.value(row, None) for row in rows]))
 
 
-async def diff(db: Db, actor: Actor, project_id: UUID, number: int) -> Reply:
+async def diff(tx: Tx, actor: Actor, project_id: UUID, number: int) -> Reply:
     """A draft against the one before it, scene by scene in the order of the new one.
 
     Raises NotFound for a draft that is not there or is the first; Conflict while either is not read into scenes.
     """
-    await scenes.must_read(db, actor, project_id)
+    await scenes.must_read(tx, actor, project_id)
     statuses = {
-        row["draft_number"]: row["status"] for row in await _STATUSES.rows(db, p_project=project_id, p_number=number)
+        row["draft_number"]: row["status"] for row in await _STATUSES.rows(tx, p_project=project_id, p_number=number)
     }
     if len(statuses) < 2:
         raise NotFound("There is no such draft with one before it.")
     for draft, status in sorted(statuses.items()):
         if status != ScriptStatus.READY.value:
             raise Conflict(f"Draft {draft} is {status}: it has no scenes to compare.", code="draft_not_ready")
-    before = await _PARTS.rows(db, p_project=project_id, p_draft=number - 1)
-    after = await _PARTS.rows(db, p_project=project_id, p_draft=number)
+    before = await _PARTS.rows(tx, p_project=project_id, p_draft=number - 1)
+    after = await _PARTS.rows(tx, p_project=project_id, p_draft=number)
+    await events.viewed(tx, actor, Paper.COMPARISON, project_id, number)
     short = {row["id"]: {name: row[name] for name in ("id", "number", "heading", "page")} for row in (*before, *after)}
     lines = align([_part(row) for row in before], [_part(row) for row in after])
     return Reply(

@@ -8,13 +8,14 @@ from uuid import UUID
 from asyncpg import Record
 from sqlalchemy import bindparam, select
 
-from backend.core.database import Db
+from backend.core.database import Tx
 from backend.core.shapes import Reply, encode
 from backend.core.statements import Statement
 from backend.models.scenes import SceneRow
 from backend.policies.users import Actor
 from backend.schemas.suggestions import SuggestionOut
-from backend.services import scenes
+from backend.schemas.views import Paper
+from backend.services import events, scenes
 from backend.services.suggestions.scoring import Passage, SceneText, Suggestion, suggest
 
 _SCENES = Statement(
@@ -32,13 +33,14 @@ _SCENES = Statement(
 )
 
 
-async def find_all(db: Db, actor: Actor, project_id: UUID) -> Reply:
+async def find_all(tx: Tx, actor: Actor, project_id: UUID) -> Reply:
     """What the current draft's scenes suggest, scene by scene, the most prominent first in each.
 
     Raises NotFound, Forbidden: a script is for its owner and operators.
     """
-    project = await scenes.must_read(db, actor, project_id)
-    rows = await _SCENES.rows(db, p_project=project_id, p_draft=project["draft_number"])
+    project = await scenes.must_read(tx, actor, project_id)
+    rows = await _SCENES.rows(tx, p_project=project_id, p_draft=project["draft_number"])
+    await events.viewed(tx, actor, Paper.SUGGESTIONS, project_id, project["draft_number"])
     return Reply(
         encode(
             [_value(row, suggestion) for row in rows for suggestion in suggest(_text(row), project["budget_target"])]
