@@ -110,7 +110,8 @@ async def test_a_view_that_cannot_be_written_is_none(cleo: Person, project: dict
     database = await sql.fetchval("SELECT current_database()")
     await sql.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
     await sql.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
     try:
         assert (await cleo.get(path)).status_code in (200, 503)  # a connection that was cut is noticed once
