@@ -17,11 +17,14 @@ from backend.core.edge import Edge
 from backend.core.limits import Buckets, Limit
 from backend.core.logging import configure_logging
 from backend.core.processes import end_with_parent
+from backend.core.tally import Tally
 from backend.core.version import NAME, VERSION
 from backend.dependencies import documentation, pages, problems
+from backend.dependencies.security import MOST_A_MINUTE
 from backend.integrations.database import database_dsn
 from backend.integrations.storage import Storage
-from backend.jobs import scripts, worker
+from backend.jobs import scripts, security, worker
+from backend.policies.security import Sighting
 from backend.policies.users import Admissions
 from backend.routers import (
     bids,
@@ -76,11 +79,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             app.state.storage = Storage(config.uploads)
             app.state.database = await stack.enter_async_context(Database.opened(dsn, config))
             app.state.admissions = Admissions(app.state.database)
+            app.state.tally = Tally[Sighting](MOST_A_MINUTE)
             if config.app_env != "test":
                 await stack.enter_async_context(worker.running(app.state.database))
                 # A loop of its own: somebody waits for the scenes, and a long script delays no deadline.
                 read_scripts = partial(scripts.read_due, files=app.state.storage)
                 await stack.enter_async_context(worker.running(app.state.database, [read_scripts], interval=1))
+                await stack.enter_async_context(security.last(app.state.database, app.state.tally))
+                write_down = partial(security.write_down, tally=app.state.tally)
+                await stack.enter_async_context(worker.running(app.state.database, [write_down], interval=1))
             yield
 
     app = FastAPI(

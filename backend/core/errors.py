@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
+from uuid import UUID
 
 
 class Problem(Exception):
     """An answer that is not a success.
 
     `detail` is one sentence for a person, `code` is stable snake_case for a program, `extra` joins the body
-    and `headers` the response. Nothing in it may hold a secret or a rejected value.
+    and `headers` the response. Nothing in it may hold a secret or a rejected value. `about` is the account that was
+    meant, for the record alone: it never leaves with the answer.
     """
 
     status: ClassVar[int] = 500
@@ -23,9 +25,11 @@ class Problem(Exception):
         *,
         code: str | None = None,
         headers: Mapping[str, str] | None = None,
+        about: UUID | None = None,
         **extra: Any,
     ) -> None:
         super().__init__(detail)
+        self.about = about
         self.detail = detail
         self.code = code or self.default_code
         self.headers = dict(headers or {})

@@ -21,6 +21,7 @@ from backend.core import clock
 from backend.core.config import Settings
 from backend.core.database import Database, Db, Tx
 from backend.core.errors import BadRequest, NotSignedIn
+from backend.core.proxies import client_address, client_digest
 from backend.core.shapes import IfMatch, Reply
 from backend.core.tokens import Claims, Links, read_access_token
 from backend.dependencies import idempotency
@@ -49,6 +50,13 @@ def claims_of(request: Request) -> Claims:
     return claims
 
 
+def address_of(request: Request) -> str:
+    """The address that a request counts under."""
+    trusted = request.app.state.settings.trusted_networks
+    peer = request.client.host if request.client else None
+    return client_address(peer, request.headers.getlist("x-forwarded-for") if trusted else (), trusted)
+
+
 def needs_sign_in(dependant: Dependant) -> bool:
     """Whether a route asks for the signed-in door."""
     return dependant.call is signed_in or any(needs_sign_in(each) for each in dependant.dependencies)
@@ -68,6 +76,11 @@ class Door:
         """What signs links, with the address under which this service was called (or `PUBLIC_URL`)."""
         base = self.settings.public_url or str(self.request.base_url)
         return Links(base.rstrip("/"), self.secret, self.settings.doc_link_expires_in)
+
+    @property
+    def client(self) -> str:
+        """Where the call comes from, as the record may hold it."""
+        return client_digest(self.secret, address_of(self.request))
 
     async def look(self, work: Callable[[Db], Awaitable[T]]) -> T:
         """Read on a connection in autocommit."""
@@ -94,15 +107,13 @@ class Door:
 
     async def must_be_signed_in(self) -> None:
         """Raises NotSignedIn unless the session counts; once the doors have judged, they are believed."""
-        if not self.request.scope["state"].get("signed_in"):
+        if "actor" not in self.request.scope["state"]:
             claims = claims_of(self.request)
             await self.look(lambda db: authenticate(db, claims, lock=False))
 
     def admit(self, actor: Actor) -> Actor:
-        """Note who is in, for the log."""
-        state = self.request.scope["state"]
-        state["user_id"] = actor.id
-        state["signed_in"] = True
+        """Note who is in, for the log and the record."""
+        self.request.scope["state"] |= {"user_id": actor.id, "actor": actor}
         return actor
 
 

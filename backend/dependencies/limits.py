@@ -20,9 +20,8 @@ from backend.core import clock
 from backend.core.database import Db
 from backend.core.errors import TooMany, Unavailable
 from backend.core.limits import Buckets, Limit, Standing
-from backend.core.proxies import client_address
 from backend.core.statements import Statement
-from backend.dependencies.doors import Door
+from backend.dependencies.doors import Door, address_of
 from backend.models.limits import RateLimit
 
 MINUTE = 60
@@ -94,13 +93,6 @@ def _judge(request: Request, taken: bool, standing: Standing) -> None:
     if not taken:
         wait = max(1, standing.wait)
         raise TooMany(f"Too many tries; try again in {wait} seconds.", headers={"Retry-After": str(wait)})
-
-
-def address_of(request: Request) -> str:
-    """The address that this request's limits count."""
-    trusted = request.app.state.settings.trusted_networks
-    peer = request.client.host if request.client else None
-    return client_address(peer, request.headers.getlist("x-forwarded-for") if trusted else (), trusted)
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from backend.core import errors
 from backend.core.errors import Problem
 from backend.core.logging import request_id
 from backend.core.problems import written
+from backend.dependencies.security import note_refusal
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _WHERE = {"body", "query", "path", "header", "cookie"}
@@ -69,8 +70,9 @@ def _message(error: dict[str, Any]) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-async def _on_problem(_: Request, error: Exception) -> Response:
+async def _on_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
+    note_refusal(request, error)
     return respond(error)
 
 

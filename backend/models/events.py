@@ -47,6 +47,13 @@ class ActorRole(StrEnum):
     SYSTEM = "System"
 
 
+# `data` holds ids and words of closed sets: no blanks, nothing long.
+DATA_CLOSED = (
+    "jsonb_typeof(data) = 'object' AND NOT jsonb_path_exists(data,"
+    """ '$.** ? (@.type() == "string" && !(@ like_regex "^[A-Za-z0-9_./-]{1,64}$"))')"""
+)
+
+
 class Event(Base):
     """One line of the record. It holds ids and closed sets, never names, addresses or free text (I8).
 
@@ -74,15 +81,13 @@ class Event(Base):
         one_of("subject_type", SubjectType),
         CheckConstraint(r"action ~ '^[a-z_]+\.[a-z_]+$'", name="action_known"),
         CheckConstraint("request_id ~ '^[A-Za-z0-9._-]{1,128}$'", name="request_id_plain"),
-        CheckConstraint(
-            "jsonb_typeof(data) = 'object' AND NOT jsonb_path_exists(data,"
-            """ '$.** ? (@.type() == "string" && !(@ like_regex "^[A-Za-z0-9_./-]{1,64}$"))')""",
-            name="data_closed",
-        ),
+        CheckConstraint(DATA_CLOSED, name="data_closed"),
         Index("ix_events_at", "at", "id"),
         Index("ix_events_subject_id_at", "subject_id", "at", "id"),
         Index("ix_events_actor_id_at", "actor_id", "at", "id"),
         Index("ix_events_bid_id_at", "bid_id", "at", "id"),
         Index("ix_events_action_at", "action", "at", "id"),
         Index("ix_events_subject_type_at", "subject_type", "at", "id"),
+        Index("ix_events_actor_role_at", "actor_role", "at", "id"),
+        Index("ix_events_request_id", "request_id"),
     )

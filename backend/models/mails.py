@@ -64,5 +64,6 @@ class Mail(Base):
         CheckConstraint("(status = 'Queued') = (ended_at IS NULL)", name="ended_has_time"),
         CheckConstraint("tries >= 0", name="tries_not_negative"),
         UniqueConstraint("recipient_id", "kind", "once"),
+        Index("ix_mails_ended_at", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
         Index("ix_mails_due_at", "due_at", "id", postgresql_where=text("status = 'Queued'")),
     )

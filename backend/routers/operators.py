@@ -11,12 +11,12 @@ from backend.dependencies.documentation import IF_MATCH, headers, problems
 from backend.dependencies.doors import Doors
 from backend.dependencies.paging import EmptyIsNone, Paged, given
 from backend.dependencies.routes import Route
-from backend.models.events import SubjectType
+from backend.models.events import ActorRole, SubjectType
 from backend.models.users import Role
 from backend.schemas.base import Label, Moment, ShortText
-from backend.schemas.events import EventOut
+from backend.schemas.events import ClientDigest, EventOut, RequestId
 from backend.schemas.operators import InvariantOut, ManagedUserOut, ManagedUserPatch, OverviewOut
-from backend.services import invariants, operators
+from backend.services import invariants, operators, security
 
 router = APIRouter(route_class=Route, tags=["Operations"])
 
@@ -44,17 +44,35 @@ async def find_events(
     doors: Doors,
     page: Paged,
     actor_id: Annotated[UUID | None, EmptyIsNone, Query(alias="actorId")] = None,
+    actor_role: Annotated[ActorRole | None, EmptyIsNone, Query(alias="actorRole")] = None,
     subject_type: Annotated[SubjectType | None, EmptyIsNone, Query(alias="subjectType")] = None,
     subject_id: Annotated[UUID | None, EmptyIsNone, Query(alias="subjectId")] = None,
     action: Annotated[Label | None, EmptyIsNone, Query(description="Such as `bid.approved`.")] = None,
+    client: Annotated[
+        ClientDigest | None, EmptyIsNone, Query(description="Where from, as `data.client` of a line tells it.")
+    ] = None,
+    request_id: Annotated[
+        RequestId | None, EmptyIsNone, Query(alias="requestId", description="The `X-Request-ID` of an answer.")
+    ] = None,
     since: Annotated[Moment | None, EmptyIsNone, Query(description="From this time on.")] = None,
     until: Annotated[Moment | None, EmptyIsNone, Query(description="Before this time.")] = None,
 ) -> Response:
-    """Who did what, when. Newest first."""
+    """Who did what, when, newest first: deals and accounts, sign-ins, refusals and exports.
+
+    Refusals that are alike are one line a minute, with `data.count`.
+    """
     filters = given(
-        actor_id=actor_id, subject_type=subject_type, subject_id=subject_id, action=action, since=since, until=until
+        actor_id=actor_id,
+        actor_role=actor_role,
+        subject_type=subject_type,
+        subject_id=subject_id,
+        action=action,
+        client=client,
+        request_id=request_id,
+        since=since,
+        until=until,
     )
-    return await doors.read(operators.find_events, filters, page)
+    return await doors.read(security.find_all, filters, page)
 
 
 @router.get(

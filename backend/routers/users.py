@@ -30,7 +30,7 @@ from backend.schemas.users import (
     UserOut,
     VerifyEmail,
 )
-from backend.services import leaving, passwords, sessions, users, verifications
+from backend.services import leaving, own_sessions, passwords, sessions, users, verifications
 
 router = APIRouter(route_class=Route, tags=["Identity"])
 
@@ -108,7 +108,7 @@ async def logout(body: RefreshIn, door: OpenDoor) -> Response:
 )
 async def find_sessions(doors: Doors, page: Paged) -> Response:
     """Where you are signed in, newest first; `current` marks this session."""
-    return await doors.read(sessions.find_all, page)
+    return await doors.read(own_sessions.find_all, page)
 
 
 @router.delete(
@@ -120,7 +120,7 @@ async def find_sessions(doors: Doors, page: Paged) -> Response:
 )
 async def end_session(session_id: UUID, doors: Doors) -> Response:
     """The session's tokens are refused from the next request on. Ending the one you use signs you out."""
-    return await doors.do(sessions.remove, session_id)
+    return await doors.do(own_sessions.remove, session_id)
 
 
 @router.post(

@@ -98,7 +98,7 @@ async def _leave(tx: Tx, actor: Actor) -> None:
         raise Conflict("End or complete your live deals first.", code="live_deals")
     free: list[UUID] = [row["id"] for row in await _FREE_SLOTS.rows(tx, p_user=actor.id, p_now=now)]
     await deals.remove_slots(tx, actor, slot_ids=free)
-    await sessions.end_all(tx, actor.id)
+    await sessions.end_all(tx, actor, actor.id, "left")
     for statement in _LEFTOVERS:
         await statement.one(tx, p_user=actor.id)
     await _ANONYMISE.one(

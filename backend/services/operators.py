@@ -20,16 +20,16 @@ from backend.core.shapes import IfMatch, Reply, Shape, encode
 from backend.core.statements import Statement, prefixed
 from backend.models.bids import Bid, BidStatus
 from backend.models.commitments import Commitment, CommitmentStatus
-from backend.models.events import Event, SubjectType
+from backend.models.events import SubjectType
 from backend.models.slots import Slot, SlotStatus
-from backend.models.users import Role, Session, User
+from backend.models.users import Role, User
 from backend.policies import bids as bid_policy
 from backend.policies import commitments as commitment_policy
 from backend.policies import operators as policy
 from backend.policies import slots as slot_policy
 from backend.policies.users import Actor, must_be
 from backend.schemas.operators import ManagedUserOut, ManagedUserPatch
-from backend.services import bids, commitments, deals, events
+from backend.services import bids, commitments, deals, events, sessions
 
 # The floor.
 
@@ -92,35 +92,6 @@ async def overview(db: Db, actor: Actor) -> Reply:
     )
 
 
-# The record.
-
-
-_NEWEST_EVENT = Sort("-at", Event.at, Event.id, descending=True)
-EVENT_FILTERS: Mapping[str, Any] = {
-    "actor_id": Event.actor_id == bindparam("p_actor_id"),
-    "subject_type": Event.subject_type == bindparam("p_subject_type"),
-    "subject_id": Event.subject_id == bindparam("p_subject_id"),
-    "action": Event.action == bindparam("p_action"),
-    "since": Event.at >= bindparam("p_since"),
-    "until": Event.at < bindparam("p_until"),
-}
-
-
-@cache
-def _events(filters: frozenset[str], *, after: bool) -> Statement:
-    clauses = [EVENT_FILTERS[name] for name in sorted(filters)]
-    return Statement(_NEWEST_EVENT.apply(select(*events.EVENT.columns).where(*clauses), after=after))
-
-
-async def find_events(db: Db, actor: Actor, filters: dict[str, Any], page: Page) -> Reply:
-    """The record, newest first. `filters` are keys of `EVENT_FILTERS`; `since` is included, `until` is not."""
-    must_be(actor, Role.OPERATOR)
-    values = prefixed(filters)
-    statement = _events(frozenset(filters), after=page.cursor is not None)
-    rows = await statement.rows(db, **values, **_NEWEST_EVENT.binds(page))
-    return reply_page(rows, page, _NEWEST_EVENT, events.EVENT, actor)
-
-
 # Accounts.
 
 _USER: Shape[None] = Shape(ManagedUserOut, {name: getattr(User, name) for name in ManagedUserOut.model_fields})
@@ -156,11 +127,6 @@ _FIND = Statement(select(*_USER.columns).where(_ONE))
 _SET_ACTIVE = Statement(
     update(User).where(_ONE).values(is_active=bindparam("p_is_active"), updated_at=bindparam("p_now"))
 )
-_END_SESSIONS = Statement(
-    update(Session)
-    .where(Session.user_id == bindparam("p_user"), Session.ended_at.is_(None))
-    .values(ended_at=bindparam("p_now"))
-)
 
 
 async def set_active(tx: Tx, actor: Actor, user_id: UUID, body: ManagedUserPatch, if_match: IfMatch) -> Reply:
@@ -178,12 +144,11 @@ async def set_active(tx: Tx, actor: Actor, user_id: UUID, body: ManagedUserPatch
     if_match.must_allow(_USER.reply(row, None).etag)
     policy.must_activate(actor, user_id, row["deletedAt"], is_active=body.is_active)
     if row["isActive"] != body.is_active:
-        now = clock.now()
-        await _SET_ACTIVE.one(tx, p_user=user_id, p_is_active=body.is_active, p_now=now)
+        await _SET_ACTIVE.one(tx, p_user=user_id, p_is_active=body.is_active, p_now=clock.now())
         action = "user.reactivated" if body.is_active else "user.deactivated"
         await events.record(tx, events.line(actor, action, (SubjectType.USER, user_id)))
         if not body.is_active:
-            await _END_SESSIONS.one(tx, p_user=user_id, p_now=now)
+            await sessions.end_all(tx, actor, user_id, "deactivated")
             await deals.close_for_party(tx, user_id)
     return await _reply(tx, user_id)
 

@@ -80,7 +80,7 @@ async def change(door: SignedInDoor, body: PasswordChange) -> Reply:
         if await _REPLACE.one(tx, p_user=actor.id, p_old=kept, p_new=digest, p_now=clock.now()) is None:
             raise _wrong()
         await _FORGET.one(tx, p_user=actor.id)
-        await sessions.end_all(tx, actor.id, but=actor.session_id)
+        await sessions.end_all(tx, actor, actor.id, "password_changed", but=actor.session_id)
         await events.record(tx, events.line(actor, "user.password_changed", (SubjectType.USER, actor.id)))
         return Reply(b"")
 
@@ -134,7 +134,7 @@ async def reset(door: Door, body: ResetPassword) -> Reply:
             raise _not_valid()
         await _SET.one(tx, p_user=user_id, p_new=digest, p_now=clock.now())
         await verifications.prove(tx, user_id)  # the token came by mail
-        await sessions.end_all(tx, user_id)
+        await sessions.end_all(tx, ActorRole.ANONYMOUS, user_id, "password_reset")
         line = events.line(ActorRole.ANONYMOUS, "user.password_reset", (SubjectType.USER, user_id))
         await events.record(tx, line)
         return Reply(b"")

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from functools import lru_cache
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from unicodedata import normalize
 from uuid import UUID
 
@@ -19,18 +18,17 @@ from sqlalchemy import bindparam, func, insert, select, update
 from backend.core import clock
 from backend.core.config import Settings
 from backend.core.database import Db, Tx
-from backend.core.errors import NotFound, NotSignedIn
+from backend.core.errors import NotSignedIn
 from backend.core.ids import new_id
-from backend.core.paging import Page, Sort, reply_page
 from backend.core.passwords import check_password, hash_password
-from backend.core.shapes import Reply, Shape, encode
+from backend.core.shapes import Reply, encode
 from backend.core.statements import Statement
 from backend.core.tokens import Claims, hash_secret, make_access_token, make_secret
 from backend.models.events import ActorRole, SubjectType
 from backend.models.users import RefreshToken, Role, Session, User
 from backend.policies.users import Actor
-from backend.schemas.users import Login, OwnSessionOut, RefreshIn, Signup
-from backend.services import events, users, verifications
+from backend.schemas.users import Login, RefreshIn, Signup
+from backend.services import security, users, verifications
 from backend.services.users import NewUser
 
 T = TypeVar("T")
@@ -43,6 +41,10 @@ class Door(Protocol):
 
     settings: Settings
     secret: str
+
+    @property
+    def client(self) -> str:
+        """Where the call comes from, as the record may hold it."""
 
     async def look(self, work: Callable[[Db], Awaitable[T]]) -> T:
         """Read on a connection in autocommit."""
@@ -125,7 +127,8 @@ async def _recognise(door: Door, email: str, password: str) -> Actor:
     digest = found["password_hash"] if found is not None and found["is_active"] else None
     valid, upgraded = await check_password(password, digest)
     if found is None or not valid:
-        raise NotSignedIn("The e-mail address or the password is wrong.", code="wrong_credentials")
+        about = found["id"] if found is not None else None
+        raise NotSignedIn("The e-mail address or the password is wrong.", code="wrong_credentials", about=about)
     if upgraded is not None:
         kept = found
 
@@ -141,7 +144,7 @@ async def _start(tx: Tx, door: Door, actor: Actor) -> tuple[str, str]:
     now = clock.now()
     session_id = new_id()
     await _OPEN.one(tx, p_session=session_id, p_user=actor.id, p_now=now)
-    await events.record(tx, events.line(actor, "session.opened", (SubjectType.USER, actor.id), session_id=session_id))
+    await security.record(tx, _line(actor, "session.opened", session_id, door.client))
     return await _pair(tx, door, Claims(actor.id, session_id), now)
 
 
@@ -198,6 +201,7 @@ _END_OTHERS = Statement(
         Session.id.is_distinct_from(bindparam("p_but", type_=Session.id.type)),
     )
     .values(ended_at=bindparam("p_now"))
+    .returning(Session.id)
 )
 
 
@@ -224,13 +228,12 @@ async def _refresh(tx: Tx, door: Door, digest: bytes) -> Reply | NotSignedIn:
     actor = Actor(session["user_id"], Role(session["role"]), token["session_id"])
     if token["used_at"] is not None:
         if now >= token["used_at"] + REUSE_GRACE:
-            await _end(tx, actor, token["session_id"], now, "reuse")
+            await end(tx, actor, token["session_id"], "reuse", door.client)
         return NotSignedIn("This refresh token has been used already.", code="refresh_token_used")
     if now >= token["expires_at"]:
         return NotSignedIn("This refresh token has expired; sign in again.", code="token_expired")
     await _USE.one(tx, p_hash=digest, p_now=now)
-    line = events.line(actor, "session.refreshed", (SubjectType.USER, actor.id), session_id=token["session_id"])
-    await events.record(tx, line)
+    await security.record(tx, _line(actor, "session.refreshed", token["session_id"], door.client))
     return await _answer(tx, actor.id, await _pair(tx, door, Claims(actor.id, token["session_id"]), now))
 
 
@@ -247,52 +250,29 @@ async def logout(door: Door, body: RefreshIn) -> Reply:
             raise _unknown()
         session = await _SESSION.one(tx, p_session=token["session_id"])
         assert session is not None
-        await _end(tx, Actor(session["user_id"], Role(session["role"])), token["session_id"], clock.now(), "logout")
+        actor = Actor(session["user_id"], Role(session["role"]))
+        await end(tx, actor, token["session_id"], "logout", door.client)
         return Reply(b"")
 
     return await door.change(work)
 
 
-async def _end(tx: Tx, actor: Actor, session_id: UUID, now: datetime, reason: str) -> None:
-    if await _END.one(tx, p_session=session_id, p_now=now) is not None:
-        subject = (SubjectType.USER, actor.id)
-        await events.record(tx, events.line(actor, "session.ended", subject, session_id=session_id, reason=reason))
+async def end(tx: Tx, actor: Actor, session_id: UUID, reason: str, client: str | None = None) -> None:
+    """End one session, once. `reason` is a word of a closed set: logout, reuse, ended_by_owner."""
+    if await _END.one(tx, p_session=session_id, p_now=clock.now()) is not None:
+        await security.record(tx, _line(actor, "session.ended", session_id, client, reason=reason))
 
 
-_OWN: Shape[Actor] = Shape(
-    OwnSessionOut,
-    {"id": Session.id, "created_at": Session.created_at}
-    | {"renewed_at": RefreshToken.created_at, "expires_at": RefreshToken.expires_at},
-    derived={"current": lambda row, actor: row["id"] == actor.session_id},
-)
-_MINE = (Session.user_id == bindparam("p_user"), Session.ended_at.is_(None))
-_NEWEST = Sort("-createdAt", Session.created_at, Session.id, descending=True)
-_FIND_MINE = Statement(select(Session.id).where(*_MINE, Session.id == bindparam("p_session")))
+def _line(actor: Actor, action: str, session_id: UUID, client: str | None, **more: str) -> dict[str, Any]:
+    return security.line(actor, action, (SubjectType.USER, actor.id), client=client, session_id=session_id, **more)
 
 
-@lru_cache
-def _list(*, after: bool) -> Statement:
-    """Every session has one refresh token that was not used yet; the session lasts as long as that."""
-    statement = select(*_OWN.columns).join(RefreshToken, RefreshToken.session_id == Session.id)
-    counts = (*_MINE, RefreshToken.used_at.is_(None), RefreshToken.expires_at > bindparam("p_now"))
-    return Statement(_NEWEST.apply(statement.where(*counts), after=after))
+async def end_all(tx: Tx, by: Actor | ActorRole, user_id: UUID, reason: str, *, but: UUID | None = None) -> None:
+    """End every session of a user, but perhaps one. Their tokens are refused from the next request on.
 
-
-async def find_all(db: Db, actor: Actor, page: Page) -> Reply:
-    """The caller's own sessions that still count, newest first."""
-    more = {"p_user": actor.id, "p_now": clock.now(), **_NEWEST.binds(page)}
-    rows = await _list(after=page.cursor is not None).rows(db, **more)
-    return reply_page(rows, page, _NEWEST, _OWN, actor)
-
-
-async def remove(tx: Tx, actor: Actor, session_id: UUID) -> Reply:
-    """End one of the caller's own sessions, the one that asks too. Raises NotFound for any other."""
-    if await _FIND_MINE.value(tx, p_user=actor.id, p_session=session_id) is None:
-        raise NotFound
-    await _end(tx, actor, session_id, clock.now(), "ended_by_owner")
-    return Reply(b"")
-
-
-async def end_all(tx: Tx, user_id: UUID, *, but: UUID | None = None) -> None:
-    """End every session of a user, but perhaps one. Their tokens are refused from the next request on."""
-    await _END_OTHERS.one(tx, p_user=user_id, p_but=but, p_now=clock.now())
+    `reason` is a word of a closed set: password_changed, password_reset, deactivated, left.
+    """
+    ended = await _END_OTHERS.rows(tx, p_user=user_id, p_but=but, p_now=clock.now())
+    subject = (SubjectType.USER, user_id)
+    lines = [security.line(by, "session.ended", subject, session_id=row["id"], reason=reason) for row in ended]
+    await security.record(tx, *lines)

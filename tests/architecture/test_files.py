@@ -37,6 +37,7 @@ NO_NOUN = {
     "operators": "what operators see and do",
     "invariants": "I1–I8 as questions to the database",
     "sessions": "sign-ins, a table of models/users.py",
+    "own_sessions": "one's own sign-ins: sessions makes and ends them",
     "passwords": "what users change and reset",
     "verifications": "proofs of addresses, a table of models/users.py",
     "fulfilment": "the verbs of commitments after the spend",

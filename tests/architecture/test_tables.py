@@ -24,6 +24,9 @@ UNBOUNDED = {
     "events.action": "a constant of the services",
     "events.status": "copied from a row whose table closes the set",
     "events.request_id": "64 characters of A–Z, 0–9 at the edge",
+    "security_events.action": "a constant of ours",
+    "security_events.client": "16 digits, by a pattern",
+    "security_events.request_id": "128 characters, by a pattern",
     "bids.modality": "tied to the slot's by a foreign key",
     "slots.genre": "copied from the project, which bounds it",
 }

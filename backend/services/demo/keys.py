@@ -25,7 +25,7 @@ from backend.schemas.examples.demo import (
     SESSION_TO_END,
     VERIFICATION_TOKEN,
 )
-from backend.services import events
+from backend.services import security
 
 _OPEN = Statement(insert(Session).values(**binds("id", "user_id", "created_at")))
 _ADD_TOKEN = Statement(insert(RefreshToken).values(**binds("token_hash", "session_id", "created_at", "expires_at")))
@@ -47,7 +47,7 @@ async def hand_out(tx: Tx, owner: Actor) -> None:
             tx, p_token_hash=hash_secret(token), p_session_id=session_id, p_created_at=now, p_expires_at=expires
         )
         subject = (SubjectType.USER, owner.id)
-        await events.record(tx, events.line(owner, "session.opened", subject, session_id=session_id))
+        await security.record(tx, security.line(owner, "session.opened", subject, session_id=session_id))
     for token, offer in _OFFERS:
         await offer.one(
             tx,
