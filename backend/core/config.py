@@ -46,6 +46,7 @@ class Settings(BaseSettings):
     jwt_secret: SecretStr | None = None
     jwt_expires_in: Seconds = DAY
     refresh_expires_in: Seconds = 30 * DAY
+    session_expires_in: Seconds = 90 * DAY
     doc_link_expires_in: Seconds = 15 * MINUTE
     cors_origins: Annotated[list[str], NoDecode] = ["http://localhost:5173"]
     trusted_proxies: Annotated[list[str], NoDecode] = []
@@ -77,6 +78,9 @@ class Settings(BaseSettings):
     hold_cooldown: Seconds = DAY
     max_holds: Annotated[int, Field(ge=1, le=10_000)] = 10
     idempotency_keys_kept: Annotated[int, Field(ge=DAY, le=365 * DAY)] = 2 * DAY
+    sessions_kept: Annotated[int, Field(ge=DAY, le=10 * 365 * DAY)] = 30 * DAY
+    mails_kept: Annotated[int, Field(ge=DAY, le=10 * 365 * DAY)] = 30 * DAY
+    security_events_kept: Annotated[int, Field(ge=7 * DAY, le=10 * 365 * DAY)] = 180 * DAY
     timer_interval: Annotated[float, Field(gt=0, le=3600)] = 5.0
 
     @field_validator("cors_origins", "trusted_proxies", mode="before")

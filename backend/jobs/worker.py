@@ -13,7 +13,15 @@ from backend.jobs import deadlines, limits, mails, sweeps
 
 # Each does a bounded piece of what is due and answers how much it did.
 Job = Callable[[Database], Awaitable[int]]
-JOBS: Sequence[Job] = (deadlines.expire_due, mails.deliver, sweeps.sweep_keys, limits.forget_full)
+JOBS: Sequence[Job] = (
+    deadlines.expire_due,
+    mails.deliver,
+    sweeps.sweep_keys,
+    sweeps.sweep_sessions,
+    sweeps.sweep_mails,
+    sweeps.sweep_security_events,
+    limits.forget_full,
+)
 
 log = structlog.get_logger()
 

@@ -145,13 +145,14 @@ async def _start(tx: Tx, door: Door, actor: Actor) -> tuple[str, str]:
     session_id = new_id()
     await _OPEN.one(tx, p_session=session_id, p_user=actor.id, p_now=now)
     await security.record(tx, _line(actor, "session.opened", session_id, door.client))
-    return await _pair(tx, door, Claims(actor.id, session_id), now)
+    return await _pair(tx, door, Claims(actor.id, session_id), now, begun=now)
 
 
-async def _pair(tx: Tx, door: Door, claims: Claims, now: datetime) -> tuple[str, str]:
+async def _pair(tx: Tx, door: Door, claims: Claims, now: datetime, *, begun: datetime) -> tuple[str, str]:
     """An access token and the next refresh token of a session."""
     refresh, digest = make_secret()
-    expires = now + timedelta(seconds=tx.settings.refresh_expires_in)
+    idle = now + timedelta(seconds=tx.settings.refresh_expires_in)
+    expires = min(idle, begun + timedelta(seconds=tx.settings.session_expires_in))
     await _ADD_TOKEN.one(tx, p_hash=digest, p_session=claims.session_id, p_now=now, p_expires=expires)
     return make_access_token(claims, door.secret, now, tx.settings.jwt_expires_in), refresh
 
@@ -180,7 +181,7 @@ _LOCK_TOKEN = Statement(
     .with_for_update()
 )
 _SESSION = Statement(
-    select(Session.user_id, Session.ended_at, User.role, User.is_active)
+    select(Session.user_id, Session.created_at, Session.ended_at, User.role, User.is_active)
     .join(User, User.id == Session.user_id)
     .where(Session.id == bindparam("p_session"))
 )
@@ -234,7 +235,8 @@ async def _refresh(tx: Tx, door: Door, digest: bytes) -> Reply | NotSignedIn:
         return NotSignedIn("This refresh token has expired; sign in again.", code="token_expired")
     await _USE.one(tx, p_hash=digest, p_now=now)
     await security.record(tx, _line(actor, "session.refreshed", token["session_id"], door.client))
-    return await _answer(tx, actor.id, await _pair(tx, door, Claims(actor.id, token["session_id"]), now))
+    claims = Claims(actor.id, token["session_id"])
+    return await _answer(tx, actor.id, await _pair(tx, door, claims, now, begun=session["created_at"]))
 
 
 def _unknown() -> NotSignedIn:

@@ -127,7 +127,7 @@ async def test_the_same_twice_is_recorded_once(world: World) -> None:
     for is_active in (False, False, True, True):
         ok(await olga.patch(f"/operator/users/{cleo.id}", {"isActive": is_active}))
     found = ok(await olga.get("/operator/events", params={"subjectId": cleo.id, "actorId": olga.id}))
-    assert [each["action"] for each in found] == ["user.reactivated", "user.deactivated"]
+    assert [each["action"] for each in found] == ["user.reactivated", "session.ended", "user.deactivated"]
 
 
 async def test_a_stale_version_is_refused(world: World) -> None:

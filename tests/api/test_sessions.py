@@ -139,7 +139,8 @@ async def test_an_old_hash_is_accepted_and_upgraded_at_the_first_sign_in(world: 
 
 async def test_a_sign_in_is_on_the_record_without_its_secrets(world: World, sql: Sql) -> None:
     ada = await world.advertiser()
-    rows = await sql.fetch("SELECT action, actor_id::text, data::text FROM events ORDER BY id")
+    lines = "SELECT action, actor_id::text, data::text, id FROM"
+    rows = await sql.fetch(f"{lines} events UNION ALL {lines} security_events ORDER BY id")
     assert [(row["action"], row["actor_id"]) for row in rows] == [("user.created", None), ("session.opened", ada.id)]
     assert ada.refresh_token is not None
     for secret in (ada.refresh_token, ada.token, "example.com", "Advertiser 1"):
@@ -334,7 +335,7 @@ async def test_a_use_again_after_the_grace_ends_the_whole_family_and_no_other(wo
     ok(await other.get("/auth/me"))
     ok(await renew(other))
     row = await sql.fetchrow(
-        "SELECT actor_id::text, data::json->>'reason' AS why FROM events WHERE action = 'session.ended'"
+        "SELECT actor_id::text, data::json->>'reason' AS why FROM security_events WHERE action = 'session.ended'"
     )
     assert row is not None
     assert (row["actor_id"], row["why"]) == (ada.id, "reuse")
@@ -399,7 +400,7 @@ async def test_signing_out_ends_this_session_from_the_next_request_on(world: Wor
     refused(await ada.patch("/auth/me", {"name": "X"}), 401, "session_ended")
     refused(await renew(ada), 401, "session_ended")
     ok(await other.get("/auth/me"))
-    assert await sql.fetchval("SELECT count(*) FROM events WHERE action = 'session.ended'") == 1
+    assert await sql.fetchval("SELECT count(*) FROM security_events WHERE action = 'session.ended'") == 1
 
 
 async def test_a_used_refresh_token_signs_out_as_well(world: World) -> None:
@@ -412,7 +413,7 @@ async def test_a_used_refresh_token_signs_out_as_well(world: World) -> None:
 async def test_renewing_is_on_the_record_without_its_secrets(world: World, sql: Sql) -> None:
     ada = await world.advertiser()
     pair = ok(await renew(ada))
-    rows = str(await sql.fetch("SELECT action, data::text FROM events"))
+    rows = str(await sql.fetch("SELECT action, data::text FROM security_events"))
     assert "session.refreshed" in rows
     for secret in (ada.refresh_token, pair["refreshToken"], pair["token"]):
         assert str(secret) not in rows

@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from typing import TypeAlias
 
 import asyncpg
@@ -19,7 +18,6 @@ from backend.core.config import Settings
 from backend.core.database import Database
 from backend.jobs.limits import forget_full
 from backend.main import create_app
-from tests.commands.running import data_folder, serving
 from tests.factories.refusals import refused
 from tests.factories.world import PASSWORD, World, ok
 
@@ -147,19 +145,6 @@ async def test_buckets_hold_no_address_and_cost_no_log(sql: Sql, world: World) -
     rows = await sql.fetch("SELECT key FROM rate_limits")
     assert all(len(row["key"]) == 32 for row in rows)
     assert await sql.fetchval("SELECT relpersistence FROM pg_class WHERE relname = 'rate_limits'") == b"u"
-
-
-@pytest.fixture
-async def two_servers(dsn: str) -> AsyncIterator[list[str]]:
-    """Two server processes on one database."""
-    with ExitStack() as stack:
-        folder = stack.enter_context(data_folder())
-        urls = []
-        for name in ("one", "two"):
-            (folder / name).mkdir()
-            server = serving(folder / name, DATABASE_URL=dsn, JWT_SECRET="a secret of thirty-two bytes or more")
-            urls.append(stack.enter_context(server).url)
-        yield urls
 
 
 async def test_processes_count_together(two_servers: list[str]) -> None:

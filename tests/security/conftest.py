@@ -1,0 +1,23 @@
+"""What several tests of security stand on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.commands.running import data_folder, serving
+
+
+@pytest.fixture
+async def two_servers(dsn: str) -> AsyncIterator[list[str]]:
+    """Two server processes on one database."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(data_folder())
+        urls = []
+        for name in ("one", "two"):
+            (folder / name).mkdir()
+            server = serving(folder / name, DATABASE_URL=dsn, JWT_SECRET="a secret of thirty-two bytes or more")
+            urls.append(stack.enter_context(server).url)
+        yield urls
