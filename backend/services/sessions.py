@@ -230,7 +230,7 @@ async def _refresh(tx: Tx, door: Door, digest: bytes) -> Reply | NotSignedIn:
     if token["used_at"] is not None:
         if now >= token["used_at"] + REUSE_GRACE:
             await end(tx, actor, token["session_id"], "reuse", door.client)
-        return NotSignedIn("This refresh token has been used already.", code="refresh_token_used")
+        return NotSignedIn("This refresh token has been used already.", code="refresh_token_used", about=actor.id)
     if now >= token["expires_at"]:
         return NotSignedIn("This refresh token has expired; sign in again.", code="token_expired")
     await _USE.one(tx, p_hash=digest, p_now=now)

@@ -14,9 +14,11 @@ from backend.core.database import Db, Tx
 from backend.core.errors import Invalid
 from backend.core.shapes import Reply, encode
 from backend.core.statements import Statement, binds
+from backend.models.events import SubjectType
 from backend.models.memos import Memo as MemoRow
 from backend.models.memos import MemoFile
 from backend.policies.users import Actor
+from backend.services import security
 from backend.services.memos.printing import Memo
 
 _DIGEST = re.compile("[0-9a-fA-F]{64}")
@@ -31,8 +33,8 @@ _KEEP = Statement(
 )
 
 
-async def keep_file(tx: Tx, _: Actor, memo: Memo, document: bytes) -> None:
-    """Remember the digest of a memo's file before the file leaves."""
+async def keep_file(tx: Tx, actor: Actor, memo: Memo, document: bytes) -> None:
+    """Remember the digest of a memo's file, and who takes it, before the file leaves."""
     await _KEEP.one(
         tx,
         p_sha256=hashlib.sha256(document).digest(),
@@ -40,6 +42,8 @@ async def keep_file(tx: Tx, _: Actor, memo: Memo, document: bytes) -> None:
         p_terms_version=memo.terms_version,
         p_issued_at=clock.now(),
     )
+    subject = (SubjectType.BID, memo.bid_id)
+    await security.record(tx, security.line(actor, "memo.exported", subject, version=memo.terms_version))
 
 
 async def verify(db: Db, digest: str) -> Reply:
