@@ -16,6 +16,7 @@ _BY_CODE = {
     "invalid_reset_token": "password.refused",
     "invalid_token": "token.refused",
     "invalid_link": "token.refused",
+    "invalid_verification_token": "token.refused",
     "refresh_token_used": "token.refused",
 }
 # The others by their status: a known caller asked for what is not theirs to do, or there is not for them; too much.

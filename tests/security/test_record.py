@@ -338,7 +338,7 @@ async def test_a_memo_that_leaves_is_on_the_record_before_it_does(world: World, 
     cleo, ada = await world.creator(), await world.advertiser()
     bid = await world.accepted(cleo, ada)
     await lines()
-    ok(await world.client.get(f"/api/v1/bids/{bid['id']}/memo", headers={"Authorization": f"Bearer {ada.token}"}))
+    assert (await ada.get(f"/bids/{bid['id']}/memo")).status_code == 200
     [line] = await lines()
     assert (line["action"], str(line["actor_id"]), str(line["subject_id"])) == ("memo.exported", ada.id, bid["id"])
 
