@@ -25,6 +25,7 @@ from backend.models.events import Xid8
 # SQLAlchemy does not know PostgreSQL's transaction ids when it reads the tables that are there.
 ischema_names["xid8"] = Xid8
 
+LOCK_TIMEOUT = "SET lock_timeout = '500ms'"
 MIGRATOR_LOCK = 0x4261636B44726F70  # "BackDrop"
 
 
@@ -43,8 +44,9 @@ def _migrate(connection: Connection) -> None:
         transaction_per_migration=True,
     )
     connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATOR_LOCK})
-    # A migration that cannot have its lock gives way to the traffic and fails; it is simply run again.
-    connection.execute(text("SET lock_timeout = '2s'"))
+    # A migration that cannot have its lock gives way to the traffic and fails; it is simply run again. While it waits,
+    # the traffic waits behind it, and it may want several locks: together they stay below two seconds.
+    connection.execute(text(LOCK_TIMEOUT))
     connection.execute(text("SET statement_timeout = '15min'"))
     connection.commit()
     with context.begin_transaction():

@@ -23,7 +23,7 @@ from backend.dependencies import documentation, pages, problems
 from backend.dependencies.security import MOST_A_MINUTE
 from backend.integrations.database import database_dsn
 from backend.integrations.storage import Storage
-from backend.jobs import scripts, security, worker
+from backend.jobs import files, scripts, security, worker
 from backend.policies.security import Sighting
 from backend.policies.users import Admissions
 from backend.routers import (
@@ -88,6 +88,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 await stack.enter_async_context(security.last(app.state.database, app.state.tally))
                 write_down = partial(security.write_down, tally=app.state.tally)
                 await stack.enter_async_context(worker.running(app.state.database, [write_down], interval=1))
+                sweep_files = partial(files.sweep, storage=app.state.storage)
+                await stack.enter_async_context(worker.running(app.state.database, [sweep_files], interval=3600))
             yield
 
     app = FastAPI(

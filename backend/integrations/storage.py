@@ -5,8 +5,12 @@ Objects live under random keys that the service makes itself, so no name that a 
 
 from __future__ import annotations
 
+import asyncio
+import os
+import re
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -16,6 +20,7 @@ from obstore.store import LocalStore
 from backend.core.errors import NotFound, Unavailable
 
 _CHUNK = 1024 * 1024
+_OURS = re.compile(r"[0-9a-f]{32}(#\d+)?")  # a key; obstore adds a number while a file is being written
 
 
 class Files(Protocol):
@@ -29,6 +34,12 @@ class Files(Protocol):
 
     async def delete(self, key: str) -> None:
         """Forget it; forgetting twice is one."""
+
+    async def stored(self, before: datetime) -> list[str]:
+        """The keys of what was stored before a moment, parts of broken-off uploads among them."""
+
+    async def missing(self, keys: Iterable[str]) -> list[str]:
+        """Those of the keys under which nothing is stored."""
 
 
 class Storage(Files):
@@ -74,7 +85,24 @@ class Storage(Files):
 
     async def delete(self, key: str) -> None:
         """Forget the content."""
-        try:
-            await obstore.delete_async(self._store, key)
-        except (FileNotFoundError, obstore.exceptions.NotFoundError):
-            return
+        await asyncio.to_thread((self._folder / key).unlink, missing_ok=True)
+
+    async def stored(self, before: datetime) -> list[str]:
+        """The names of our files in the folder that were last written before a moment; others are none of our business."""
+        return await asyncio.to_thread(self._stored, before.timestamp())
+
+    def _stored(self, before: float) -> list[str]:
+        if not self._folder.exists():
+            return []
+        with os.scandir(self._folder) as entries:
+            return sorted(
+                entry.name
+                for entry in entries
+                if _OURS.fullmatch(entry.name)
+                and entry.is_file(follow_symlinks=False)
+                and entry.stat(follow_symlinks=False).st_mtime < before
+            )
+
+    async def missing(self, keys: Iterable[str]) -> list[str]:
+        """Those of the keys under which there is no file."""
+        return await asyncio.to_thread(lambda: [key for key in keys if not (self._folder / key).is_file()])

@@ -18,11 +18,12 @@ from backend.core.database import Database, Db, Tx
 from backend.core.errors import Invalid, Problem
 from backend.core.passwords import hash_password
 from backend.core.statements import Statement
+from backend.integrations.storage import Storage
 from backend.models.events import ActorRole
 from backend.models.users import Role
 from backend.schemas.base import ShortText
 from backend.schemas.users import Email, NewPassword
-from backend.services import invariants, users
+from backend.services import files, invariants, users
 from backend.services.users import NewUser
 
 T = TypeVar("T")
@@ -79,7 +80,7 @@ async def create_operator(dsn: str, settings: Settings, email: str, name: str, p
 
 
 async def check(dsn: str, settings: Settings) -> list[Finding]:
-    """Whether the database answers, stands at the newest migration, and keeps what must hold (I1–I8)."""
+    """Whether the database answers, stands at the newest migration, keeps what must hold (I1–I8) and has its files."""
     head = ScriptDirectory.from_config(_alembic()).get_current_head()
     try:
         version = await _look(dsn, settings, _VERSION.value)
@@ -95,7 +96,16 @@ async def check(dsn: str, settings: Settings) -> list[Finding]:
         Finding("database", True),
         Finding("migrations", at_head, f"at {version}, the newest is {head}; run `python -m backend migrate`."),
     ]
-    return found + (await _look(dsn, settings, _invariants) if at_head else [])
+    if not at_head:
+        return found
+    return [*found, *await _look(dsn, settings, _invariants), await _uploads(dsn, settings)]
+
+
+async def _uploads(dsn: str, settings: Settings) -> Finding:
+    """Whether every script that a row names is in storage."""
+    missing = await Storage(settings.uploads).missing(await _look(dsn, settings, files.named))
+    advice = f"{len(missing)} scripts are missing in {settings.uploads}, {', '.join(missing[:3])} among them."
+    return Finding("uploads", not missing, f"{advice} Restore the folder from its backup.")
 
 
 async def _invariants(db: Db) -> list[Finding]:

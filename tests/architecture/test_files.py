@@ -46,6 +46,7 @@ NO_NOUN = {
     "drafts": "versions of a script, a table of models/projects.py",
     "demo": "a world to show the product in",
     "catalogues": "skus by the file: one by one they are in skus",
+    "files": "what storage keeps for drafts, and what nobody names",
     "leaving": "the end of an account",
     "notifications": "what people are told, queued as mails",
 }

@@ -21,6 +21,9 @@ QUERIES = {
     "I2 who must hold, holds": """
         SELECT bids.id FROM bids JOIN slots ON slots.id = bids.slot_id
         WHERE must_hold AND slots.holder_bid_id IS DISTINCT FROM bids.id""",
+    "I2 a hold ends with its bid at the latest": """
+        SELECT slots.id FROM slots JOIN bids ON bids.id = slots.holder_bid_id
+        WHERE slots.hold_expires_at > bids.expires_at""",
     "I3 the status counts the approvals of the current terms": """
         SELECT bids.id FROM bids LEFT JOIN approvals
             ON approvals.bid_id = bids.id AND approvals.terms_version = bids.terms_version

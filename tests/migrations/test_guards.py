@@ -169,6 +169,14 @@ BAD: dict[str, tuple[str, str]] = {
         "UPDATE slots SET hold_expires_at = NULL WHERE id = :held",
         "fk_slots_holder",
     ),
+    "a hold that ends after its bid": (
+        "UPDATE slots SET hold_expires_at = now() + interval '99 days' WHERE id = :held",
+        "hold_ends_with_its_bid",
+    ),
+    "a bid that ends before its hold": (
+        "UPDATE bids SET expires_at = created_at WHERE id = :holder",
+        "hold_ends_with_its_bid",
+    ),
     "a hold with an end once Committed": (
         "UPDATE slots SET hold_expires_at = now() WHERE id = :sold",
         "fk_slots_holder",

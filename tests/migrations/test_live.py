@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import AsyncIterator
-from typing import TypeAlias
+from typing import Any, Self, TypeAlias
 
 import asyncpg
 import pytest
 from alembic import command
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
 
 from backend.services import maintenance
 from tests.checks import alembic_config, schema_of
@@ -22,7 +22,6 @@ from tests.races.queues import held
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 BEFORE = "guard_deals"  # the first tables with their guards; everything after it is taken back and made again
 LONGEST_WAIT = 2.0
-SLACK = 1.5  # for a machine that runs other tests beside this one
 ROWS = "SELECT (SELECT count(*) FROM bids), (SELECT count(*) FROM events), (SELECT sum(amount) FROM commitments)"
 
 
@@ -42,22 +41,29 @@ async def traffic(dsn: str, stop: asyncio.Event, statement: str) -> float:
     return slowest
 
 
-@contextlib.asynccontextmanager
-async def under_traffic(dsn: str) -> AsyncIterator[None]:
-    """Reads and writes of the tables of deals while the block lasts; none may wait longer than migrations let them."""
-    stop = asyncio.Event()
-    statements = (
+class Traffic:
+    """Reads and writes of the tables of deals while the block lasts; `slowest` is the longest that one took."""
+
+    STATEMENTS = (
         "SELECT count(*) FROM bids JOIN slots ON slots.id = bids.slot_id",
         "SELECT count(*) FROM users JOIN projects ON projects.creator_id = users.id",
         "UPDATE slots SET scene_ref = scene_ref",
         "UPDATE users SET name = name",
         "UPDATE bids SET updated_at = updated_at WHERE status <> 'Declined'",
     )
-    tasks = [asyncio.create_task(traffic(dsn, stop, statement)) for statement in statements]
-    yield
-    stop.set()
-    slowest = max(await asyncio.gather(*tasks))
-    assert slowest < LONGEST_WAIT + SLACK, f"a statement waited {slowest:.1f} s"
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._stop = asyncio.Event()
+        self.slowest = 0.0
+
+    async def __aenter__(self) -> Self:
+        self._tasks = [asyncio.create_task(traffic(self._dsn, self._stop, each)) for each in self.STATEMENTS]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._stop.set()
+        self.slowest = max(await asyncio.gather(*self._tasks))
 
 
 async def test_data_survives_the_way_back_and_the_way_forth_under_traffic(world: World, sql: Sql, dsn: str) -> None:
@@ -65,30 +71,64 @@ async def test_data_survives_the_way_back_and_the_way_forth_under_traffic(world:
     commitment = await world.committed(creator, buyer)
     await world.bid(buyer, await world.slot(creator))
     before, schema = await sql.fetchrow(ROWS), await asyncio.to_thread(schema_of, dsn)
-    async with under_traffic(dsn):
+    async with Traffic(dsn) as seen:
         await in_thread(command.downgrade, alembic_config(dsn), BEFORE)
         assert await sql.fetchrow(ROWS) == before
         await in_thread(maintenance.migrate, dsn)
+    assert seen.slowest < LONGEST_WAIT
     assert await asyncio.to_thread(schema_of, dsn) == schema
     assert await sql.fetchrow(ROWS) == before
     assert await invariants.violations(sql) == {}
     ok(await creator.post(f"/commitments/{commitment['id']}/deliver", {"note": "It is there."}))
 
 
-async def test_a_migration_that_cannot_have_its_lock_gives_way_and_can_be_run_again(
+BEFORE_ALTERING = "create_mails"  # what follows alters the tables of deals, for which it must have them to itself
+LOCKED = "LOCK TABLE bids, slots, users, commitments IN ROW EXCLUSIVE MODE"
+HELD_SECONDS = 3.0  # longer than anything may wait
+
+
+async def migrated_against_a_lock(dsn: str) -> tuple[BaseException | None, float]:
+    """Migrate while someone holds the tables for `HELD_SECONDS`; what became of it, and how long the traffic waited."""
+    async with Traffic(dsn) as seen:
+        async with held(dsn, LOCKED):
+            migrating = asyncio.create_task(in_thread(maintenance.migrate, dsn))
+            await asyncio.sleep(HELD_SECONDS)
+        [outcome] = await asyncio.gather(migrating, return_exceptions=True)
+    return outcome, seen.slowest
+
+
+async def test_a_migration_that_cannot_have_its_lock_fails_and_can_be_run_again(
     world: World, sql: Sql, dsn: str
 ) -> None:
-    creator, buyer = await world.creator(), await world.advertiser()
-    await world.committed(creator, buyer)
-    await in_thread(command.downgrade, alembic_config(dsn), BEFORE)
-    async with under_traffic(dsn):
-        async with held(dsn, "LOCK TABLE bids, slots, users, commitments IN ROW EXCLUSIVE MODE"):
-            with contextlib.suppress(Exception):
-                started = time.monotonic()
-                await in_thread(maintenance.migrate, dsn)
-        assert time.monotonic() - started < 15
+    await world.committed(await world.creator(), await world.advertiser())
+    await in_thread(command.downgrade, alembic_config(dsn), BEFORE_ALTERING)
+    outcome, waited = await migrated_against_a_lock(dsn)
+    assert "lock timeout" in repr(outcome), repr(outcome)
+    assert waited < LONGEST_WAIT
+    at = await sql.fetchval("SELECT version_num FROM alembic_version")
+    script = ScriptDirectory.from_config(alembic_config(dsn))
+    assert at in {each.revision for each in script.walk_revisions(BEFORE_ALTERING, "heads")}, "a whole step"
+    assert at != script.get_current_head()
     await in_thread(maintenance.migrate, dsn)
+    assert await sql.fetchval("SELECT version_num FROM alembic_version") == script.get_current_head()
     assert await invariants.violations(sql) == {}
+
+
+async def test_without_a_limit_to_its_waiting_the_traffic_would_wait_behind_it(
+    world: World, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.committed(await world.creator(), await world.advertiser())
+    await in_thread(command.downgrade, alembic_config(dsn), BEFORE_ALTERING)
+    execute = Connection.execute
+
+    def without_limit(self: Connection, statement: Any, *more: Any, **named: Any) -> Any:
+        if "lock_timeout" in str(statement):
+            statement = text("SELECT 1")
+        return execute(self, statement, *more, **named)
+
+    monkeypatch.setattr(Connection, "execute", without_limit)
+    _, waited = await migrated_against_a_lock(dsn)
+    assert waited > LONGEST_WAIT
 
 
 async def test_no_key_takes_money_or_history_along(sql: Sql) -> None:
