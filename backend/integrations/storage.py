@@ -88,7 +88,7 @@ class Storage(Files):
         await asyncio.to_thread((self._folder / key).unlink, missing_ok=True)
 
     async def stored(self, before: datetime) -> list[str]:
-        """The names of our files in the folder that were last written before a moment; others are none of our business."""
+        """The names of our files in the folder that were last written before a moment; others are not looked at."""
         return await asyncio.to_thread(self._stored, before.timestamp())
 
     def _stored(self, before: float) -> list[str]:
