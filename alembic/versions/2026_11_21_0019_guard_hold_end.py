@@ -4,13 +4,13 @@ The two ends stand in two tables, so this is a trigger on both, checked at COMMI
 so that two transactions that change one end each cannot both pass.
 
 Revision ID: guard_hold_end
-Revises: create_email_verifications
+Revises: index_sweeps
 """
 
 from alembic import op
 
 revision = "guard_hold_end"
-down_revision = "create_email_verifications"
+down_revision = "index_sweeps"
 branch_labels = None
 depends_on = None
 
