@@ -7,12 +7,13 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Response
 
-from backend.dependencies.documentation import problems
+from backend.dependencies.documentation import IDEMPOTENCY_KEY, headers, problems
 from backend.dependencies.doors import Doors
 from backend.dependencies.routes import Route
 from backend.schemas.drafts import DraftOut, SceneDiff
 from backend.schemas.scenes import SceneOut
-from backend.schemas.suggestions import SuggestionOut
+from backend.schemas.slots import SlotOut
+from backend.schemas.suggestions import SuggestedSlotsIn, SuggestionOut
 from backend.services import drafts, scenes, suggestions
 
 router = APIRouter(route_class=Route, tags=["Scripts"])
@@ -46,6 +47,20 @@ async def suggested(project_id: UUID, doors: Doors) -> Response:
     Worked out from a lexicon and rules that are shown with each suggestion; the same draft gives the same list.
     """
     return await doors.do(suggestions.find_all, project_id)
+
+
+@router.post(
+    "/projects/{project_id}/slots/from-suggestions",
+    operation_id="takeSuggestions",
+    summary="Make slots of suggestions",
+    status_code=201,
+    response_model=list[SlotOut],
+    responses=problems(400, 401, 403, 404, 409, 413, 415),
+    openapi_extra=headers(IDEMPOTENCY_KEY),
+)
+async def take(project_id: UUID, body: SuggestedSlotsIn, doors: Doors) -> Response:
+    """A slot for each suggestion of the current draft, all or none: with its scene, its type and its words."""
+    return await doors.make(suggestions.take, project_id, body)
 
 
 @router.get(

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Annotated
 from uuid import UUID
 
-from backend.models.slots import SlotType
-from backend.schemas.base import Out
+from pydantic import Field
+
+from backend.core.money import Money
+from backend.models.slots import Modality, SlotType, Visibility
+from backend.schemas.base import In, Out
 
 
 class SuggestedScene(Out):
@@ -52,7 +56,7 @@ class FloorBand(Out):
 
 
 class SuggestionOut(Out):
-    """A place in a scene where a product of a category would fit."""
+    """A place in a scene where a product of a category would fit; `slotId` is of the slot that it was made into."""
 
     id: UUID
     scene: SuggestedScene
@@ -62,3 +66,13 @@ class SuggestionOut(Out):
     evidence: list[EvidenceOut]
     signals: SignalsOut
     floor_band: FloorBand
+    slot_id: UUID | None
+
+
+class SuggestedSlotsIn(In):
+    """Which suggestions become slots, and how they are sold. `pricingFloor` left out is the lower end of each band."""
+
+    suggestion_ids: Annotated[list[UUID], Field(min_length=1, max_length=100)]
+    modality: Modality = Modality.AUCTION
+    visibility: Visibility = Visibility.PUBLIC
+    pricing_floor: Money | None = None

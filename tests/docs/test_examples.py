@@ -19,7 +19,6 @@ import pytest
 from pydantic import SecretStr
 
 from backend.core.config import Settings
-from backend.jobs.scripts import read_due
 from backend.main import create_app
 from backend.schemas.examples import CALLS
 from backend.services import demo
@@ -65,7 +64,7 @@ def _settings(database: str, folder: Path) -> Settings:
 
 
 @asynccontextmanager
-async def _served(settings: Settings, *, read_scripts: bool = False) -> AsyncIterator[httpx2.AsyncClient]:
+async def _served(settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
     app = create_app(settings)
     async with (
         app.router.lifespan_context(app),
@@ -75,8 +74,6 @@ async def _served(settings: Settings, *, read_scripts: bool = False) -> AsyncIte
             event_hooks={"response": [must_keep_contract]},
         ) as client,
     ):
-        if read_scripts:
-            await read_due(app.state.database, app.state.storage)
         yield client
 
 
@@ -100,14 +97,14 @@ async def _cloned(filled: Filled, folder: Path) -> AsyncIterator[httpx2.AsyncCli
 
 @pytest.fixture(scope="module")
 async def filled(worker_id: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Filled]:
-    """The demo as it is a moment after `serve --demo`: filled, its scripts read, its people signed in."""
+    """The demo as it is a moment after `serve --demo`: filled, its people signed in."""
     name, folder = f"backdrop_demo_{worker_id}_{os.urandom(4).hex()}", tmp_path_factory.mktemp("demo")
     await _administer(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
     try:
         settings = _settings(name, folder)
         assert await demo.fill(on_database(os.environ[SERVER], name), settings)
         tokens: dict[str, str] = {}
-        async with _served(settings, read_scripts=True) as client:
+        async with _served(settings) as client:
             for person in demo.PEOPLE:
                 tokens |= await _signed_in(client, person)
         yield Filled(name, folder, tokens)

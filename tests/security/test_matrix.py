@@ -48,6 +48,7 @@ MATRIX: dict[str, str] = {
     "replaceScript": "111+433443",
     "listScenes": "111+43344+",
     "listSlotSuggestions": "111+43344+",
+    "takeSuggestions": "111+433443",
     "listDrafts": "111+43344+",
     "compareDrafts": "111+43344+",
     "listViews": "111+43344+",
@@ -194,7 +195,15 @@ async def test_who_may_change_is_let_in(stage: Stage, operation: Operation) -> N
 
 
 # What this stage's state forbids to everyone.
-NEVER_GRANTED = {"deleteProject", "changeSlot", "placeBid", "commitBid", "confirmDelivery", "rejectDelivery"}
+NEVER_GRANTED = {
+    "takeSuggestions",
+    "deleteProject",
+    "changeSlot",
+    "placeBid",
+    "commitBid",
+    "confirmDelivery",
+    "rejectDelivery",
+}
 
 
 @pytest.mark.parametrize("caller", CALLERS)

@@ -11,7 +11,6 @@ import resource
 import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -85,12 +84,7 @@ def main(extension: str) -> None:
 
     try:
         scenes = read_scenes(sys.stdin.buffer, extension)
-        answer: dict[str, Any] = {
-            "scenes": [
-                asdict(scene) | {"excerpt": scene.excerpt, "estimated_seconds": scene.estimated_seconds}
-                for scene in scenes
-            ]
-        }
+        answer: dict[str, Any] = {"scenes": [scene.values() for scene in scenes]}
     except UnreadableError as error:
         answer = {"reason": str(error)}
     except (MemoryError, RecursionError):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from .elements import Element, Kind
 from .headings import take_apart
@@ -60,6 +61,10 @@ class Scene:
             return self.text
         cut = self.text[:EXCERPT]
         return (cut.rsplit(None, 1)[0] if len(cut.split()) > 1 else cut) + " …"
+
+    def values(self) -> dict[str, Any]:
+        """All of it as plain values."""
+        return asdict(self) | {"excerpt": self.excerpt, "estimated_seconds": self.estimated_seconds}
 
 
 def split(elements: Iterable[Element]) -> list[Scene]:

@@ -60,6 +60,7 @@ CALLS: dict[str, Call] = {
     "replaceScript": Call(_CLEO),
     "listScenes": Call(_CLEO, _READ),
     "listSlotSuggestions": Call(_CLEO, _READ),
+    "takeSuggestions": Call(_CLEO, _READ),
     "listDrafts": Call(_CLEO, _READ),
     "compareDrafts": Call(_CLEO, {**_READ, "number": 2}),
     "listViews": Call(_CLEO, _READ),

@@ -21,6 +21,7 @@ from backend.schemas.examples.demo import (
     SESSION_TO_END,
     SKU,
     SLOT,
+    SUGGESTION,
 )
 
 ADA, CLEO, PROJECT = ADVERTISER.id, CREATOR.id, HARBOUR_LIGHTS
@@ -85,6 +86,7 @@ FIELDS: dict[str, Any] = {
     "eighths": 5,
     "estimatedSeconds": 38,
     "characters": ["MARA", "STEWARD"],
+    "suggestionIds": [SUGGESTION],
     "iabId": "1133",
     "start": 83,
     "end": 90,
@@ -228,6 +230,8 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "CounterpartyOut": {"id": ADA},
     "ProjectOut": {"id": PROJECT},
     "SlotProject": {"id": PROJECT},
+    "SuggestionOut": {"id": SUGGESTION},
+    "SuggestedSlotsIn": {"pricingFloor": 500.0},
     "BidSlotProject": {"id": PROJECT},
     "SlotOut": {"id": SLOT, "status": "Available"},
     "BidSlot": {"id": SLOT, "status": "Available"},

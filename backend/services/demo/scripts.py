@@ -109,7 +109,7 @@ async def night_train(stage: Stage, creator: Actor) -> dict[str, UUID]:
 
 async def night_train_again(stage: Stage, creator: Actor) -> None:
     """The second draft, so that there is something to compare."""
-    await stage.draft(creator, UUID(demo.NIGHT_TRAIN), "night-train.fountain")
+    await stage.draft(creator, UUID(demo.NIGHT_TRAIN), "night-train.fountain", demo.SCENES)
 
 
 async def harbour_lights(stage: Stage, creator: Actor, invited: Sequence[Actor]) -> dict[str, UUID]:

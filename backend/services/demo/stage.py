@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from backend.core.paging import Page
 from backend.core.shapes import IfMatch, Reply
 from backend.core.tokens import Links
 from backend.core.uploads import Kept, inspect
+from backend.integrations.screenplays import read_scenes
 from backend.integrations.storage import Files
 from backend.models.events import ActorRole
 from backend.models.users import Role
@@ -28,7 +29,7 @@ from backend.schemas.examples.demo import Person
 from backend.schemas.projects import ProjectIn
 from backend.schemas.slots import SlotIn
 from backend.schemas.users import ProfilePatch
-from backend.services import bidding, catalogues, comments, fulfilment, projects, skus, slots, users
+from backend.services import bidding, catalogues, comments, fulfilment, projects, scenes, skus, slots, users
 from backend.services.users import NewUser
 
 _NO_MAIL = ProfilePatch.model_validate({"mailNotifications": False})
@@ -78,16 +79,27 @@ class Stage:
         return actor
 
     async def project(self, creator: Actor, project_id: str, file_name: str, **fields: Any) -> UUID:
-        """A project with its script."""
+        """A project with its script, which has been read."""
         body = ProjectIn.model_validate(fields)
         kept = await self._kept(file_name)
         with ids.given(UUID(project_id)):
-            return _id(await projects.create(self.tx, creator, body, kept, self.links))
+            project = _id(await projects.create(self.tx, creator, body, kept, self.links))
+        await self._read(file_name)
+        return project
 
-    async def draft(self, creator: Actor, project: UUID, file_name: str) -> None:
-        """A new draft of the script."""
+    async def draft(self, creator: Actor, project: UUID, file_name: str, scene_ids: Iterable[str] = ()) -> None:
+        """A new draft of the script, which has been read; its scenes get these ids."""
         kept = await self._kept(file_name)
         await projects.replace_script(self.tx, creator, project, kept, IfMatch(None), self.links)
+        await self._read(file_name, scene_ids)
+
+    async def _read(self, file_name: str, scene_ids: Iterable[str] = ()) -> None:
+        """What the job does; these files are ours, so they need no process of their own."""
+        claimed = await scenes.claim(self.tx)
+        assert claimed is not None
+        found = read_scenes(BytesIO(_content(file_name)), PurePath(file_name).suffix)
+        with ids.given(*map(UUID, scene_ids)):
+            await scenes.finish(self.tx, claimed, [scene.values() for scene in found], None)
 
     async def _kept(self, file_name: str) -> Kept:
         script = inspect(BytesIO(_content(file_name)), file_name)
