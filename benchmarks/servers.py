@@ -41,8 +41,9 @@ class Server:
         return used([self.process, *self.process.children(recursive=True)])
 
     def memory(self) -> float:
-        """Resident memory of the process, in megabytes."""
-        return float(self.process.memory_info().rss) / 1e6
+        """Resident memory of the process and its children, in megabytes."""
+        family = [self.process, *self.process.children(recursive=True)]
+        return float(sum(each.memory_info().rss for each in family)) / 1e6
 
 
 def used(processes: list[psutil.Process]) -> float:
@@ -83,7 +84,7 @@ def answers(port: int, path: str, token: str) -> tuple[int, bytes]:
 
 
 @contextmanager
-def running(name: str, dsn: str, log: Path, first: tuple[str, str], **more: str) -> Iterator[Server]:
+def running(name: str, dsn: str, log: Path, first: tuple[str, str], workers: int = 1, **more: str) -> Iterator[Server]:
     """A program that has given its first answer (to this path, with this token). Raises RuntimeError if it does not."""
     port = free_port()
     environment = {
@@ -98,7 +99,9 @@ def running(name: str, dsn: str, log: Path, first: tuple[str, str], **more: str)
         "PYTHONPATH": str(ROOT),
         **more,
     }
-    arguments = COMMANDS[name] if name == "product" else [*COMMANDS[name], "--port", str(port)]
+    arguments = (
+        [*COMMANDS[name], "--workers", str(workers)] if name == "product" else [*COMMANDS[name], "--port", str(port)]
+    )
     started = time.perf_counter()
     with log.open("wb") as output:
         process = psutil.Popen([sys.executable, *arguments], cwd=ROOT, env=environment, stdout=output, stderr=output)

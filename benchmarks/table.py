@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections import defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -98,3 +98,73 @@ def save(path: Path, rounds: list[Round], **facts: Any) -> None:
     """Every round, for whoever wants to look closer."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"facts": facts, "rounds": [asdict(each) for each in rounds]}, indent=1, default=str))
+
+
+def named(round_: Round, program: str) -> Round:
+    """The same round under another name: of a size, a number of processes, or what went on beside."""
+    return replace(round_, program=program)
+
+
+def _by_turn(made: list[Round], program: str) -> dict[tuple[str, int], Round]:
+    return {(each.row, each.number): each for each in made if each.program == program}
+
+
+def _ratios(made: list[Round], program: str, against: str, value: str) -> list[float]:
+    """A value of one program over that of another, turn by turn."""
+    theirs = _by_turn(made, against)
+    mine = _by_turn(made, program)
+    return sorted(getattr(each, value) / getattr(theirs[key], value) for key, each in mine.items())
+
+
+def _said(ratios: list[float]) -> str:
+    return f"**{median(ratios):.2f}** ({ratios[0]:.2f}–{ratios[-1]:.2f})"
+
+
+def pressure(made: list[Round]) -> str:
+    """How the slowest answers stand to the others, and to those of a quiet moment."""
+    lines = ["| one slot | answers/s | p50 ms | p99 ms | p99 of alone | p99 / p50 |", "|---|--:|--:|--:|--:|--:|"]
+    for program in dict.fromkeys(each.program for each in made):
+        mine = [each for each in made if each.program == program]
+        values = [f"{median(getattr(each, name) for each in mine):.1f}" for name in ("rate", "p50", "p99")]
+        lines.append(
+            f"| {program} | {' | '.join(values)} | {_said(_ratios(made, program, 'alone', 'p99'))} "
+            f"| {_said(sorted(each.p99 / each.p50 for each in mine))} |"
+        )
+    return "\n".join(lines)
+
+
+def growth(titles: dict[str, str], made: list[Round]) -> str:
+    """The median answer for each size, and how many times slower it is than at a tenth of the data."""
+    sizes = list(dict.fromkeys(each.program for each in made))
+    lines = [
+        "| work | slots | answers/s | p50 ms | p99 ms | times the p50 of the size before |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
+    for row in dict.fromkeys(each.row for each in made):
+        of_row = [each for each in made if each.row == row]
+        for number, size in enumerate(sizes):
+            mine = [each for each in of_row if each.program == size]
+            values = [f"{median(getattr(each, name) for each in mine):.1f}" for name in ("rate", "p50", "p99")]
+            slower = _said(_ratios(of_row, size, sizes[number - 1], "p50")) if number else ""
+            lines.append(f"| {titles[row]} | {int(size):,} | {' | '.join(values)} | {slower} |")
+    return "\n".join(lines)
+
+
+def processes(titles: dict[str, str], made: list[Round]) -> str:
+    """The rate for each number of processes, and how many times that of the first."""
+    counts = list(dict.fromkeys(each.program for each in made))
+    lines = [
+        "| work | processes | answers/s | p50 ms | p99 ms | memory MB | times the first |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for row in dict.fromkeys(each.row for each in made):
+        of_row = [each for each in made if each.row == row]
+        for count in counts:
+            mine = [each for each in of_row if each.program == count]
+            values = [
+                f"{median(getattr(each, name) for each in mine):.1f}" for name in ("rate", "p50", "p99", "memory")
+            ]
+            lines.append(
+                f"| {titles[row]} | {count} | {' | '.join(values)} | {_said(_ratios(of_row, count, counts[0], 'rate'))} |"
+            )
+    return "\n".join(lines)

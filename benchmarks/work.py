@@ -64,6 +64,18 @@ class Work:
             Row("approve", "approve", 16, self.approvals),
         ]
 
+    def more_rows(self) -> list[Row]:
+        """What is measured against its own growth alone."""
+        return [
+            Row("stats", "a creator's stats", 8, self.stats),
+            Row("search", "search by two words", 8, self.searches),
+        ]
+
+    def first(self) -> tuple[str, str]:
+        """A call that tells whether a program is up: its path and its token."""
+        call = self.lists()[0]
+        return call.path, call.token
+
     def a_buyer(self) -> int:
         """Any buyer."""
         return self.size.buyer(self.random.randrange(self.size.buyers))
@@ -81,6 +93,17 @@ class Work:
         """Bids one by one, as their buyers ask."""
         asked = self.free[:1000]
         return [Call("GET", f"/api/v1/bids/{made_id(BID, slot)}", token(self.size.bidder(slot, 0))) for slot in asked]
+
+    def stats(self) -> list[Call]:
+        """The financing of creators' own projects."""
+        creators = [self.size.creator_of(slot) for slot in self.free[:200]]
+        return [Call("GET", "/api/v1/commitments/stats", token(creator)) for creator in creators]
+
+    def searches(self) -> list[Call]:
+        """Two words: one of many slots, one of few."""
+        return [
+            Call("GET", f"/api/v1/slots?q=coffee%20{slot}&limit=50", token(self.a_buyer())) for slot in self.free[:200]
+        ]
 
     def _offer(self, slot: int, place: int) -> Call:
         body = f'{{"amount":{1500 + slot % 900}.75,"objective":"Awareness for number {slot}"}}'

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeAlias, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
@@ -16,6 +16,7 @@ from backend.core.config import Settings
 from backend.core.errors import Unavailable
 
 T = TypeVar("T")
+_Pooled: TypeAlias = "asyncpg.pool.PoolConnectionProxy[Record]"
 
 # What says "the database is not there right now", as against "the statement is wrong".
 _GONE = (
@@ -132,6 +133,48 @@ async def _prepare(connection: asyncpg.Connection[Record]) -> None:
     await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
 
 
+class _Borrowed:
+    """A connection for the length of a block. Not a generator: every request opens one, and this costs a third.
+
+    Raises Unavailable for what says that the database is not there, or that a lock was not to be had.
+    """
+
+    __slots__ = ("_connection", "_database")
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def __aenter__(self) -> _Pooled:
+        self._connection = await self._database._take()
+        return self._connection
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, TimeoutError):
+            give_up(self._connection)
+        await self._database._give_back(self._connection)
+        if isinstance(error, asyncpg.LockNotAvailableError | asyncpg.QueryCanceledError):
+            raise Unavailable("The service is busy; try again shortly.", code="busy") from error
+        # An argument of the wrong kind is a mistake of ours, though asyncpg calls it an InterfaceError.
+        if isinstance(error, _GONE) and not isinstance(error, asyncpg.DataError):
+            raise Unavailable(code="database_unavailable") from error
+
+
+class _Reading:
+    """A connection to read with, for the length of a block."""
+
+    __slots__ = ("_borrowed", "_settings")
+
+    def __init__(self, database: Database) -> None:
+        self._borrowed = _Borrowed(database)
+        self._settings = database.settings
+
+    async def __aenter__(self) -> Db:
+        return Db(await self._borrowed.__aenter__(), self._settings)
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        await self._borrowed.__aexit__(kind, error, trace)
+
+
 class Database:
     """The pool of connections with a fair gate before it: first come, first served, and no one waits for ever."""
 
@@ -170,41 +213,32 @@ class Database:
         ) as pool:
             yield cls(pool, settings)
 
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[asyncpg.pool.PoolConnectionProxy[Record]]:
-        """One connection through the gate. Raises Unavailable (503) when none is to be had within `DB_WAIT_SECONDS`."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self.settings.db_wait_seconds
+    async def _take(self) -> _Pooled:
+        """One connection, through the gate. Raises Unavailable (503) when none is to be had in `DB_WAIT_SECONDS`."""
+        inside = False
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout(self.settings.db_wait_seconds):
                 await self._gate.acquire()
-        except TimeoutError:
-            raise Unavailable("The service is busy; try again shortly.", code="busy") from None
+                inside = True
+                return await self._pool.acquire()
+        except BaseException as error:
+            if not inside and isinstance(error, TimeoutError):
+                raise Unavailable("The service is busy; try again shortly.", code="busy") from None
+            if inside:
+                self._gate.release()
+            if isinstance(error, (*_GONE, TimeoutError, asyncpg.PostgresError)):
+                raise Unavailable(code="database_unavailable") from error
+            raise
+
+    async def _give_back(self, connection: _Pooled) -> None:
         try:
-            try:
-                connection = await self._pool.acquire(timeout=max(deadline - loop.time(), 0.05))
-            except (*_GONE, TimeoutError, asyncpg.PostgresError) as error:
-                raise Unavailable(code="database_unavailable") from error
-            try:
-                yield connection
-            except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError) as error:
-                raise Unavailable("The service is busy; try again shortly.", code="busy") from error
-            except asyncpg.DataError:
-                raise  # an argument of the wrong kind is a mistake of ours, though asyncpg calls it an InterfaceError
-            except _GONE as error:
-                if isinstance(error, TimeoutError):
-                    give_up(connection)
-                raise Unavailable(code="database_unavailable") from error
-            finally:
-                await self._pool.release(connection)
+            await self._pool.release(connection, timeout=self.settings.db_wait_seconds)
         finally:
             self._gate.release()
 
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[Db]:
+    def reading(self) -> _Reading:
         """A connection in autocommit: every statement sees what is committed when it starts."""
-        async with self._connection() as connection:
-            yield Db(connection, self.settings)
+        return _Reading(self)
 
     async def change(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         """Run `work` in one transaction and answer only after its COMMIT has been acknowledged.
@@ -214,7 +248,7 @@ class Database:
         for last in (False, True):
             changed: set[str] = set()
             try:
-                async with self._connection() as connection, connection.transaction():
+                async with _Borrowed(self) as connection, connection.transaction():
                     tx = Tx(connection, self.settings)
                     changed = tx.changed
                     result = await work(tx)

@@ -11,7 +11,7 @@ import gzip
 import hashlib
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Concatenate, ParamSpec, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import Depends, Request, Response
@@ -207,15 +207,20 @@ def respond(reply: Reply, status: int, request: Request) -> Response:
         if request.method == "GET" and _has(request, reply.etag):
             return Response(status_code=304, headers={"cache-control": "no-store", "etag": reply.etag})
     if reply.next_cursor is not None:
-        query = [each for each in request.query_params.multi_items() if each[0] != "cursor"]
-        following = urlencode([*query, ("cursor", reply.next_cursor)])
-        headers["link"] = f'<{request.scope["path"]}?{following}>; rel="next"'
+        headers["link"] = f'<{request.scope["path"]}?{_following(request, reply.next_cursor)}>; rel="next"'
     if request.method == "GET" and len(reply.body) >= _WORTH_PACKING:
         headers["vary"] = "Accept-Encoding"
         if "gzip" in request.headers.get("accept-encoding", ""):
             headers["content-encoding"] = "gzip"
             return Response(gzip.compress(reply.body, compresslevel=1), status, headers)
     return Response(reply.body, status, headers)
+
+
+def _following(request: Request, cursor: str) -> str:
+    """The query of the next page: as it was sent, with another cursor."""
+    sent = request.scope["query_string"].decode("latin-1").split("&")
+    kept = [each for each in sent if each and not each.startswith("cursor=")]
+    return quote("&".join([*kept, f"cursor={cursor}"]), safe="&=%+")
 
 
 def _has(request: Request, etag: str) -> bool:

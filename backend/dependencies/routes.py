@@ -15,11 +15,12 @@ from starlette.exceptions import HTTPException
 
 from backend.core.errors import BadRequest, Problem, UnsupportedMedia
 from backend.core.parsing import parse_json
+from backend.dependencies import calls
 from backend.dependencies.documentation import SIGNED_IN
 from backend.dependencies.doors import Door, claims_of, needs_sign_in
 from backend.dependencies.limits import general
 
-_UNLIMITED = {"getHealth", "getLiveness"}
+API = "/api/v1"
 
 
 class StrictRequest(Request):
@@ -37,16 +38,22 @@ class StrictRequest(Request):
 
 
 class Route(APIRoute):
-    """A route that signs in first and reads the body second."""
+    """A route under the base path that signs in first and reads the body second."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    base = API
+    limited = True
+
+    def __init__(self, path: str, *args: Any, **options: Any) -> None:
+        super().__init__(f"{self.base}{path}", *args, **options)
+        if calls.is_plain(self.dependant):
+            self.app = calls.served(self.get_route_handler())
         if needs_sign_in(self.dependant):
             self.openapi_extra = {**(self.openapi_extra or {}), "security": SIGNED_IN}
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's handler inside our order of judgement."""
-        handle = super().get_route_handler()
+        plain = calls.is_plain(self.dependant)
+        handle = calls.answering(self.dependant) if plain else super().get_route_handler()
         private = needs_sign_in(self.dependant)
         media_type = getattr(self.body_field.field_info, "media_type", None) if self.body_field else None
         name = self.operation_id
@@ -54,7 +61,7 @@ class Route(APIRoute):
         async def judge(request: Request) -> Response:
             request.scope["state"]["route"] = name
             user = claims_of(request).user_id if private else None
-            if name not in _UNLIMITED:
+            if self.limited:
                 general(request, user)
             strict = StrictRequest(request.scope, request.receive)
             try:
@@ -70,6 +77,13 @@ class Route(APIRoute):
                 raise error from None
 
         return judge
+
+
+class Probe(Route):
+    """A route that whoever watches the service asks, under any path and as often as they like."""
+
+    base = ""
+    limited = False
 
 
 class UploadRoute(Route):

@@ -7,11 +7,11 @@ from fastapi import APIRouter, Response
 from backend.core.shapes import Reply, encode
 from backend.dependencies.documentation import problems
 from backend.dependencies.doors import OpenDoor, respond
-from backend.dependencies.routes import Route
+from backend.dependencies.routes import Probe, Route
 from backend.schemas.service import HealthOut, LiveOut, MetaOut
 from backend.services import health
 
-probes = APIRouter(route_class=Route, tags=["Service"])
+probes = APIRouter(route_class=Probe, tags=["Service"])
 router = APIRouter(route_class=Route, tags=["Service"])
 
 

@@ -132,4 +132,4 @@ async def download(project_id: UUID, request: Request, door: OpenDoor, shelf: Sh
     return StreamingResponse(await shelf.files.get(row["storage_key"]), headers=headers)
 
 
-router.include_router(uploads)
+router.routes.extend(uploads.routes)

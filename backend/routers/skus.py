@@ -105,4 +105,4 @@ async def import_catalogue(
             return await answer(catalogues.load, catalogue, dry_run=dry_run)
 
 
-router.include_router(uploads)
+router.routes.extend(uploads.routes)
