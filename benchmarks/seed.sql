@@ -62,6 +62,10 @@ SELECT bench_id(4, s), bench_id(3, 1 + s % {projects}), bench_id(1, bench_creato
     now() - interval '1 year' + s * (interval '360 days' / {slots}), now() - interval '1 year' + s * (interval '360 days' / {slots})
 FROM (SELECT s, s % 5 = 0 OR s % 20 IN (1, 2, 3) AS held FROM generate_series(1, {slots}) AS s) AS numbers;
 --
+-- What the trigger on slots writes, all at once.
+INSERT INTO slot_words (slot_id, word, points)
+SELECT id, word, points FROM slots, word_points(slot_document(scene_ref, description, constraints));
+--
 INSERT INTO slot_invitees (slot_id, user_id, created_at)
 SELECT bench_id(4, s), bench_id(1, bench_buyer(s + k)), now() FROM generate_series(3, {slots}, 10) AS s, generate_series(1, 3) AS k;
 --

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import msgspec
 from asyncpg import Record
-from sqlalchemy import DateTime, Select, bindparam, tuple_
+from sqlalchemy import ColumnElement, DateTime, Select, bindparam, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from backend.core.errors import Invalid
@@ -37,14 +37,15 @@ class Sort:
     """A closed sort of a list: by `column` (a time or money), then by `id`, in one direction."""
 
     name: str
-    column: InstrumentedAttribute[Any]
-    id: InstrumentedAttribute[UUID]
+    column: InstrumentedAttribute[Any] | ColumnElement[Any]
+    id: InstrumentedAttribute[UUID] | ColumnElement[UUID]
     descending: bool
 
     @property
     def _full_name(self) -> str:
         """The list and its order: a cursor of another is not taken."""
-        return f"{self.column.class_.__tablename__} {self.name}"
+        table: Any = self.column.expression.table
+        return f"{table.name} {self.name}"
 
     def apply(self, statement: Select[Any], *, after: bool) -> Select[Any]:
         """Order and bound the statement; binds are `p_after_key`, `p_after_id` and `p_limit`."""

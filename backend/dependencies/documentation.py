@@ -97,6 +97,7 @@ _TAGS = {
     "Scripts": "The scenes of a script, what they suggest, and what a new draft did to them.",
     "Slots": "The places in a script that can be sold, once each.",
     "SKUs": "A merchant's products, offered for placement.",
+    "Matches": "Slots that fit a SKU and SKUs that fit a slot, with the reasons.",
     "Deals": "Bids, the talk about them, terms, approvals, the commitment.",
     "Commitments": "The binding spend, from promise to placement.",
     "Operations": "What operators see and do.",

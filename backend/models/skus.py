@@ -59,6 +59,12 @@ class Sku(Base):
             postgresql_where=text("removed_at IS NULL"),
         ),
         Index("ix_skus_merchant_id_created_at", "merchant_id", "created_at", "id"),
+        Index(
+            "ix_skus_words",
+            text("sku_document(title, tags, description)"),
+            postgresql_using="gin",
+            postgresql_where=text("removed_at IS NULL"),
+        ),
     )
 
 

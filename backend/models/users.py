@@ -41,6 +41,7 @@ class User(Base):
     password_hash: Mapped[str]
     min_integration_fee: Mapped[Decimal | None]
     eligibility_rules: Mapped[list[str] | None]
+    allow_matching: Mapped[bool] = mapped_column(server_default=text("false"))
     is_active: Mapped[bool]
     mail_notifications: Mapped[bool] = mapped_column(server_default=text("true"))
     created_at: Mapped[datetime]
@@ -57,6 +58,7 @@ class User(Base):
             " AND (role = 'Merchant' OR min_integration_fee IS NULL)",
             name="profile_is_merchants",
         ),
+        CheckConstraint("role = 'Merchant' OR NOT allow_matching", name="matching_is_merchants"),
         CheckConstraint("deleted_at IS NULL OR NOT is_active", name="deleted_is_inactive"),
         Index("uq_users_email_lower", text("lower(email)"), unique=True),
         Index("ix_users_role_created_at", "role", "created_at", "id"),

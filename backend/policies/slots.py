@@ -13,7 +13,7 @@ from backend.models.bids import Bid
 from backend.models.slots import Slot, SlotInvitee, SlotStatus, Visibility
 from backend.models.users import Role, User
 
-_ACTOR: Any = bindparam("p_actor")
+ACTOR: Any = bindparam("p_actor")
 NOW: Any = bindparam("p_now", type_=Timestamp)
 PRESENT = Slot.removed_at.is_(None)
 OWNER_ACTIVE = exists(select(User.id).where(User.id == Slot.creator_id, User.is_active))
@@ -36,13 +36,18 @@ def visible(role: Role) -> ColumnElement[bool]:
     """Creator: own; Operator: all; buyer: Public, invited to, or bid on, of an active creator. Bind: `p_actor`."""
     match role:
         case Role.CREATOR:
-            return and_(PRESENT, Slot.creator_id == _ACTOR)
+            return and_(PRESENT, Slot.creator_id == ACTOR)
         case Role.OPERATOR:
             return PRESENT
         case _:
-            invited = exists().where(SlotInvitee.slot_id == Slot.id, SlotInvitee.user_id == _ACTOR)
-            bid_on = exists().where(Bid.slot_id == Slot.id, Bid.buyer_id == _ACTOR)
-            return and_(PRESENT, OWNER_ACTIVE, or_(Slot.visibility == Visibility.PUBLIC.value, invited, bid_on))
+            return visible_to(ACTOR)
+
+
+def visible_to(buyer: Any) -> ColumnElement[bool]:
+    """What this buyer may see; `buyer` is a bind or a column of the statement around."""
+    invited = exists().where(SlotInvitee.slot_id == Slot.id, SlotInvitee.user_id == buyer)
+    bid_on = exists().where(Bid.slot_id == Slot.id, Bid.buyer_id == buyer)
+    return and_(PRESENT, OWNER_ACTIVE, or_(Slot.visibility == Visibility.PUBLIC.value, invited, bid_on))
 
 
 def listed(role: Role) -> ColumnElement[bool]:

@@ -104,6 +104,9 @@ class MerchantProfileIn(In):
 
     min_integration_fee: Money | None
     eligibility_rules: Labels
+    allow_matching: StrictBool = absent(
+        description="Whether creators are shown those of your SKUs that match their slots. Left out, it stays."
+    )
 
 
 class ProfilePatch(In):
@@ -119,6 +122,7 @@ class MerchantProfile(Out):
 
     min_integration_fee: Decimal | None
     eligibility_rules: list[str]
+    allow_matching: bool
 
 
 class UserOut(Out):

@@ -49,7 +49,7 @@ _WRITTEN = (
     "excluded_categories",
     "bidding_closes_at",
 )
-_SLOT: Shape[None] = Shape(
+SHAPE: Shape[None] = Shape(
     SlotOut,
     {
         **{name: getattr(Slot, name) for name in (*_WRITTEN, "created_at", "updated_at")},
@@ -64,7 +64,7 @@ _SLOT: Shape[None] = Shape(
         },
     },
 )
-_FROM: Select[Any] = select(*_SLOT.columns).join(Project, Project.id == Slot.project_id)
+_FROM: Select[Any] = select(*SHAPE.columns).join(Project, Project.id == Slot.project_id)
 SORTS = {
     SlotSort.NEWEST: Sort(SlotSort.NEWEST, Slot.created_at, Slot.id, descending=True),
     SlotSort.OLDEST: Sort(SlotSort.OLDEST, Slot.created_at, Slot.id, descending=False),
@@ -142,7 +142,7 @@ async def get(db: Db, actor: Actor, slot_id: UUID) -> Reply:
     row = await _find(actor.role).one(db, p_id=slot_id, p_actor=actor.id, p_now=clock.now())
     if row is None:
         raise NotFound
-    return _SLOT.reply(row, None)
+    return SHAPE.reply(row, None)
 
 
 async def find_all(db: Db, actor: Actor, filters: dict[str, Any], sort: SlotSort, page: Page) -> Reply:
@@ -152,7 +152,7 @@ async def find_all(db: Db, actor: Actor, filters: dict[str, Any], sort: SlotSort
         values["p_q"] = words(filters["q"])
     statement = _list(actor.role, frozenset(filters), sort, after=page.cursor is not None)
     rows = await statement.rows(db, p_actor=actor.id, p_now=clock.now(), **values, **SORTS[sort].binds(page))
-    return reply_page(rows, page, SORTS[sort], _SLOT, None)
+    return reply_page(rows, page, SORTS[sort], SHAPE, None)
 
 
 async def create(tx: Tx, actor: Actor, body: SlotIn) -> Reply:

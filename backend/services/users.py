@@ -28,7 +28,11 @@ from backend.services import events
 def _merchant_profile(row: Record, _: None) -> dict[str, Any] | None:
     if row["_eligibility_rules"] is None:
         return None
-    return {"minIntegrationFee": row["_min_integration_fee"], "eligibilityRules": row["_eligibility_rules"]}
+    return {
+        "minIntegrationFee": row["_min_integration_fee"],
+        "eligibilityRules": row["_eligibility_rules"],
+        "allowMatching": row["_allow_matching"],
+    }
 
 
 _OWN = ("id", "email", "email_verified_at", "name", "role", "mail_notifications", "created_at")
@@ -36,7 +40,7 @@ _USER: Shape[None] = Shape(
     UserOut,
     {name: getattr(User, name) for name in _OWN},
     derived={"merchant_profile": _merchant_profile},
-    extra={"min_integration_fee": User.min_integration_fee, "eligibility_rules": User.eligibility_rules},
+    extra={name: getattr(User, name) for name in ("min_integration_fee", "eligibility_rules", "allow_matching")},
 )
 _FIND = Statement(select(*_USER.columns).where(User.id == bindparam("p_user")))
 _CREATE = Statement(
@@ -121,8 +125,7 @@ async def patch_me(tx: Tx, actor: Actor, body: ProfilePatch, if_match: IfMatch) 
     if "merchant_profile" in body.model_fields_set:
         if actor.role is not Role.MERCHANT:
             raise Conflict("Only a merchant has a merchant profile.", code="not_a_merchant")
-        changes["min_integration_fee"] = body.merchant_profile.min_integration_fee
-        changes["eligibility_rules"] = body.merchant_profile.eligibility_rules
+        changes |= {name: getattr(body.merchant_profile, name) for name in body.merchant_profile.model_fields_set}
     if changes:
         values = prefixed(changes)
         await _patch(frozenset(changes)).one(tx, p_user=actor.id, p_now=clock.now(), **values)

@@ -39,7 +39,8 @@ async def test_each_role_but_operator_signs_up_and_is_signed_in(world: World, ro
     assert set(answer) == {"token", "refreshToken", "expiresIn", "user"}
     assert answer["expiresIn"] == 86400
     user = answer["user"]
-    profile: dict[str, Any] | None = {"minIntegrationFee": None, "eligibilityRules": []} if role == "Merchant" else None
+    untouched: dict[str, Any] = {"minIntegrationFee": None, "eligibilityRules": [], "allowMatching": False}
+    profile: dict[str, Any] | None = untouched if role == "Merchant" else None
     assert user == {
         "id": user["id"],
         "email": "ada@example.com",
@@ -221,9 +222,16 @@ async def test_a_merchant_says_what_it_asks_of_placements(world: World) -> None:
         "eligibilityRules": ["no alcohol", "no alcohol", "PG"],
     }
     changed = ok(await mia.patch("/auth/me", {"merchantProfile": profile}))
-    assert changed["merchantProfile"] == {"minIntegrationFee": 250.5, "eligibilityRules": ["no alcohol", "PG"]}
-    emptied: dict[str, Any] = {"minIntegrationFee": None, "eligibilityRules": []}
+    told = {"minIntegrationFee": 250.5, "eligibilityRules": ["no alcohol", "PG"], "allowMatching": False}
+    assert changed["merchantProfile"] == told
+    emptied: dict[str, Any] = {"minIntegrationFee": None, "eligibilityRules": [], "allowMatching": True}
     assert ok(await mia.patch("/auth/me", {"merchantProfile": emptied}))["merchantProfile"] == emptied
+    del emptied["allowMatching"]
+    kept = ok(await mia.patch("/auth/me", {"merchantProfile": emptied}))["merchantProfile"]
+    assert kept == {**emptied, "allowMatching": True}, "left out, it stays"
+    for odd in (None, "true", 1):
+        body = {"merchantProfile": {**emptied, "allowMatching": odd}}
+        refused(await mia.patch("/auth/me", body), 422, field="merchantProfile.allowMatching")
 
 
 async def test_only_a_merchant_has_a_merchant_profile(world: World) -> None:

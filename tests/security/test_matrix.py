@@ -67,6 +67,9 @@ MATRIX: dict[str, str] = {
     "changeSku": "11144444+4",
     "deleteSku": "11144444+4",
     "importSkus": "11133333+3",
+    # matches
+    "matchSlots": "11144444+4",
+    "matchSkus": "111+4++44+",
     # deals
     "placeBid": "11134++443",
     "listBids": "111+++++++",

@@ -79,6 +79,9 @@ CALLS: dict[str, Call] = {
     "changeSku": Call(_MO),
     "deleteSku": Call(_MO, {"sku_id": demo.SKU_TO_DELETE}),
     "importSkus": Call(_MO),
+    # matches
+    "matchSlots": Call(_MO, {"sku_id": demo.SKU_TO_MATCH}),
+    "matchSkus": Call(_CLEO, _slot(demo.SLOT_TO_CHANGE)),
     # deals
     "placeBid": Call(_ADA, _slot(demo.SLOT_TO_BID_ON)),
     "listBids": Call(_ADA),

@@ -45,7 +45,7 @@ SUGGESTION = "c9264c6c-8c3c-52b3-8893-0030a36eab75"
 SLOT, SLOT_TO_BID_ON, SLOT_TO_CHANGE, SLOT_TO_DELETE, PRIVATE_SLOT = (_id(number) for number in range(21, 26))
 # The merchant's catalogue in the order of its file; bids name some of them.
 SKUS = tuple(_id(number) for number in range(31, 41))
-SKU, SKU_TO_DELETE = SKUS[0], SKUS[8]
+SKU, SKU_TO_MATCH, SKU_TO_DELETE = SKUS[0], SKUS[9], SKUS[8]
 # Bids by what they are good for. `BID` is Pending: the creator has answered with terms, and it is the buyer's turn.
 BID, BID_DONE = _id(51), _id(52)
 BID_TO_APPROVE, BID_TO_DECLINE, BID_TO_WITHDRAW, BID_TO_COMMIT = (_id(number) for number in range(53, 57))

@@ -51,6 +51,7 @@ FIELDS: dict[str, Any] = {
     "isActive": True,
     "minIntegrationFee": 500.0,
     "eligibilityRules": ["No alcohol in the same scene"],
+    "allowMatching": True,
     "userIds": [ADA],
     "mailNotifications": True,
     # signing in
@@ -143,6 +144,13 @@ FIELDS: dict[str, Any] = {
     "count": 3,
     "created": 2,
     "updated": 1,
+    # matches
+    "score": 0.7,
+    "matched": ["bread"],
+    "categories": ["Bakery"],
+    "rule": "price",
+    "passed": True,
+    "detail": "The floor of 15,000.00 reaches the minimum fee of 500.00.",
     # deals
     "bidId": BID,
     "bid_id": BID,
@@ -238,6 +246,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "SkuIn": {"title": "Thermos Nordlicht, 750 ml", "description": "Keeps coffee hot for twelve hours."},
     "SkuPatch": {"title": "Thermos Nordlicht, 750 ml", "description": "Keeps coffee hot for twelve hours."},
     "SkuOut": {"id": SKU, "title": "Thermos Nordlicht, 750 ml", "description": "Keeps coffee hot for twelve hours."},
+    "MatchedSku": {"id": SKU, "title": "Thermos Nordlicht, 750 ml"},
     "BidSku": {"id": SKU, "title": "Thermos Nordlicht, 750 ml"},
     "BidIn": {"amount": 4500.0, "amountTerms": "USD 4,500.00"},
     "BidOut": {"id": BID, "status": "Pending"},

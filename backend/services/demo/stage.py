@@ -78,6 +78,11 @@ class Stage:
         await users.patch_me(self.tx, actor, _NO_MAIL, IfMatch(None))
         return actor
 
+    async def asks(self, merchant: Actor, **profile: Any) -> None:
+        """What a merchant asks of placements."""
+        body = ProfilePatch.model_validate({"merchantProfile": profile})
+        await users.patch_me(self.tx, merchant, body, IfMatch(None))
+
     async def project(self, creator: Actor, project_id: str, file_name: str, **fields: Any) -> UUID:
         """A project with its script, which has been read."""
         body = ProjectIn.model_validate(fields)

@@ -58,6 +58,7 @@ async def _people_come(stage: Stage) -> Cast:
     ada, bo = await stage.person(demo.ADVERTISER), await stage.person(demo.RIVAL)
     stage.on(-125)
     mo = await stage.person(demo.MERCHANT)
+    await stage.asks(mo, minIntegrationFee=2000, eligibilityRules=["No alcohol in the same scene"], allowMatching=True)
     gil = await stage.person(demo.NEWCOMER)
     return Cast(cleo, ada, bo, mo, gil, await stage.catalogue(mo, "catalogue.csv", demo.SKUS))
 
