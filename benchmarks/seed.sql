@@ -64,7 +64,7 @@ FROM (SELECT s, s % 5 = 0 OR s % 20 IN (1, 2, 3) AS held FROM generate_series(1,
 --
 -- What the trigger on slots writes, all at once.
 INSERT INTO slot_words (slot_id, word, points)
-SELECT id, word, points FROM slots, word_points(slot_document(scene_ref, description, constraints));
+SELECT id, word, points FROM slots, word_points(slot_document(scene_ref, description, constraints, NULL));
 --
 INSERT INTO slot_invitees (slot_id, user_id, created_at)
 SELECT bench_id(4, s), bench_id(1, bench_buyer(s + k)), now() FROM generate_series(3, {slots}, 10) AS s, generate_series(1, 3) AS k;

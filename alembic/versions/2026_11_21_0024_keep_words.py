@@ -15,10 +15,12 @@ branch_labels = None
 depends_on = None
 
 FUNCTIONS = {
-    # What a slot says, weighed by where: the thing in the scene (A), the scene (B), what is asked of it (D).
-    "slot_document(scene_ref text, description text, constraints text[])": r"""
+    # What a slot says, weighed by where: the thing (A), the scene in the creator's words (B) and where its heading says
+    # that it plays (C), what is asked of it (D). Nothing else of a script is in it: buyers could ask for its words.
+    "slot_document(scene_ref text, description text, constraints text[], location text)": r"""
         RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE
         RETURN setweight(search_words(description, ''), 'A') || setweight(search_words(scene_ref, ''), 'B')
+            || setweight(search_words(location, ''), 'C')
             || setweight(search_words(array_to_string(constraints, ' '), ''), 'D')
     """,
     "sku_document(title text, tags text[], description text)": r"""
@@ -76,13 +78,15 @@ def upgrade() -> None:
             IF NEW.removed_at IS NULL THEN
                 INSERT INTO slot_words (slot_id, word, points)
                 SELECT NEW.id, word, points
-                FROM word_points(slot_document(NEW.scene_ref, NEW.description, NEW.constraints));
+                FROM word_points(slot_document(NEW.scene_ref, NEW.description, NEW.constraints,
+                    (SELECT location FROM scenes WHERE scenes.id = NEW.scene_id)));
             END IF;
             RETURN NULL;
         END $$
     """)
     op.execute("""
-        CREATE TRIGGER keep_words AFTER INSERT OR UPDATE OF scene_ref, description, constraints, removed_at ON slots
+        CREATE TRIGGER keep_words
+            AFTER INSERT OR UPDATE OF scene_ref, scene_id, description, constraints, removed_at ON slots
             FOR EACH ROW EXECUTE FUNCTION keep_slot_words()
     """)
 

@@ -28,9 +28,10 @@ def upgrade() -> None:
                     batch := ARRAY(SELECT id FROM slots WHERE id > done ORDER BY id LIMIT {BATCH} FOR SHARE);
                     EXIT WHEN cardinality(batch) = 0;
                     INSERT INTO slot_words (slot_id, word, points)
-                    SELECT id, word, points
-                    FROM slots, word_points(slot_document(scene_ref, description, constraints))
-                    WHERE id = ANY (batch) AND removed_at IS NULL
+                    SELECT slots.id, word, points
+                    FROM slots LEFT JOIN scenes ON scenes.id = slots.scene_id,
+                        word_points(slot_document(scene_ref, description, constraints, location))
+                    WHERE slots.id = ANY (batch) AND removed_at IS NULL
                     ON CONFLICT DO NOTHING;
                     done := batch[cardinality(batch)];
                     COMMIT;

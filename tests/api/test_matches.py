@@ -14,6 +14,7 @@ from backend.policies.matches import RULES
 from backend.schemas.matches import MatchRule
 from tests.factories.people import Person
 from tests.factories.refusals import refused
+from tests.factories.scripts import Scripts
 from tests.factories.world import World, ok
 
 MISSING = "0199a3c0-0000-7000-8000-00000000dead"
@@ -143,6 +144,24 @@ async def test_words_follow_every_change(world: World, sql: asyncpg.Connection[a
     ok(await cleo.delete(f"/slots/{slot['id']}"))
     assert await slots_for(mo, other) == await slots_for(mo, other, failing=True) == []
     assert await sql.fetchval("SELECT count(*) FROM slot_words") == 0
+
+
+async def test_of_a_scene_only_the_place_in_its_heading_takes_part(world: World, scripts: Scripts) -> None:
+    """A buyer who could ask for any word of a scene would read the script word by word."""
+    cleo, mo = await world.creator(), await merchant(world)
+    project = await scripts.project(
+        cleo, b"INT. QUARRY - NIGHT\n\nMARA drops a quokka.\n\nINT. HARBOUR - DAY\n\nRain.\n"
+    )
+    quarry, harbour = await scripts.scenes(cleo, project)
+    slot = await world.slot(cleo, project, description="A anchor", sceneId=quarry["id"])
+    sku = await world.sku(mo, title="Quokka anchor", tags=["quarry", "night"], description="Mara drops a harbour")
+    [match] = await slots_for(mo, sku)
+    assert (match["score"], match["matched"]) == (1.08, ["anchor", "quarry"])
+    assert [(each["score"], each["matched"]) for each in await skus_for(cleo, slot)] == [(1.08, ["anchor", "quarry"])]
+    ok(await cleo.patch(f"/slots/{slot['id']}", {"sceneId": harbour["id"]}))
+    assert (await slots_for(mo, sku))[0]["matched"] == ["anchor", "harbour"]
+    ok(await cleo.patch(f"/slots/{slot['id']}", {"sceneId": None}))
+    assert (await slots_for(mo, sku))[0]["matched"] == ["anchor"]
 
 
 # Rules.
