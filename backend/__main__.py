@@ -149,6 +149,20 @@ def create_operator(
     print(f"{NAME}: {email} is an operator.")
 
 
+@cli.command(name="end-sessions")
+def end_sessions(
+    email: Annotated[str | None, typer.Option(help="The account to sign out everywhere.")] = None,
+    everyone: Annotated[bool, typer.Option("--everyone", help="Every account instead.")] = False,
+) -> None:
+    """Sign an account out everywhere, or all of them. Nothing else about them changes."""
+    if (email is None) != everyone:
+        _fail("say --email or --everyone.")
+    config = _configured()
+    with _sentences(), database_dsn(config) as dsn:
+        ended = asyncio.run(maintenance.end_sessions(dsn, config, email))
+    print(f"{NAME}: {ended} sessions were ended.")
+
+
 def _ask_password() -> str:
     first = getpass.getpass("Password: ")
     if first != getpass.getpass("Again: "):

@@ -101,6 +101,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         summary="A marketplace for placements in scripts.",
         description=documentation.OVERVIEW,
         lifespan=lifespan,
+        redirect_slashes=False,  # a redirect would repeat the host that the caller claims
         docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,

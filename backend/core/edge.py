@@ -33,9 +33,11 @@ _STANDING = [
 # A body has this long, and a second more for every so many bytes that have come.
 BODY_SECONDS = 20.0
 BODY_PACE = 10_000
+# The policy of an answer that is no page: it loads nothing, runs nothing, and stands in no frame.
+NOTHING = "default-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 # What a route may say otherwise: the page of the documentation runs scripts, a file may be kept.
 _UNLESS_SAID = [
-    (b"content-security-policy", b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+    (b"content-security-policy", NOTHING.encode()),
     (b"cache-control", b"no-store"),
 ]
 _ONLY_HTTPS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+from backend.core.edge import NOTHING
+
 
 def attachment(file_name: str, media_type: str) -> dict[str, str]:
     """The headers of a file that is to be saved under this name, kept in no cache, and run by no browser."""
@@ -12,5 +14,5 @@ def attachment(file_name: str, media_type: str) -> dict[str, str]:
         "content-type": media_type,
         "content-disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(file_name, safe='')}",
         "cache-control": "private, no-store",
-        "content-security-policy": "sandbox; default-src 'none'",
+        "content-security-policy": f"sandbox; {NOTHING}",
     }

@@ -29,7 +29,7 @@ def _policy(page: bytes) -> str:
     allowed = " ".join(["'self'", *(f"'sha256-{each}'" for each in scripts)])
     return (
         f"default-src 'none'; script-src {allowed}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import column, select, table
 
 from backend.core.config import Settings
 from backend.core.database import Database, Db, Tx
-from backend.core.errors import Invalid, Problem
+from backend.core.errors import Invalid, NotFound, Problem
 from backend.core.passwords import hash_password
 from backend.core.statements import Statement
 from backend.integrations.storage import Storage
@@ -23,7 +23,7 @@ from backend.models.events import ActorRole
 from backend.models.users import Role
 from backend.schemas.base import ShortText
 from backend.schemas.users import Email, NewPassword
-from backend.services import files, invariants, users
+from backend.services import files, invariants, sessions, users
 from backend.services.users import NewUser
 
 T = TypeVar("T")
@@ -77,6 +77,25 @@ async def create_operator(dsn: str, settings: Settings, email: str, name: str, p
 
     async with Database.opened(dsn, settings) as database:
         await database.change(work)
+
+
+async def end_sessions(dsn: str, settings: Settings, email: str | None) -> int:
+    """Sign the account of an address out everywhere, or without one every account. Answers how many sessions ended.
+
+    Raises NotFound for an unknown address.
+    """
+    async with Database.opened(dsn, settings) as database:
+        async with database.reading() as db:
+            found = await sessions.find_by_email(db, email) if email is not None else None
+            if email is not None and found is None:
+                raise NotFound("There is no account with this address.")
+            people = [found["id"]] if found is not None else await sessions.signed_in(db)
+        ended = 0
+        for user_id in people:
+            ended += await database.change(
+                lambda tx, user_id=user_id: sessions.end_all(tx, ActorRole.SYSTEM, user_id, "ended_by_operator")  # type: ignore[misc]
+            )
+    return ended
 
 
 async def check(dsn: str, settings: Settings) -> list[Finding]:

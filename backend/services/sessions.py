@@ -269,12 +269,21 @@ def _line(actor: Actor, action: str, session_id: UUID, client: str | None, **mor
     return security.line(actor, action, (SubjectType.USER, actor.id), client=client, session_id=session_id, **more)
 
 
-async def end_all(tx: Tx, by: Actor | ActorRole, user_id: UUID, reason: str, *, but: UUID | None = None) -> None:
-    """End every session of a user, but perhaps one. Their tokens are refused from the next request on.
+_SIGNED_IN = Statement(select(Session.user_id).where(Session.ended_at.is_(None)).distinct())
 
-    `reason` is a word of a closed set: password_changed, password_reset, deactivated, left.
+
+async def signed_in(db: Db) -> list[UUID]:
+    """Everyone with a session that has not ended."""
+    return [row["user_id"] for row in await _SIGNED_IN.rows(db)]
+
+
+async def end_all(tx: Tx, by: Actor | ActorRole, user_id: UUID, reason: str, *, but: UUID | None = None) -> int:
+    """End every session of a user, but perhaps one, and answer how many. Their tokens are refused from the next request.
+
+    `reason` is a word of a closed set: password_changed, password_reset, deactivated, left, ended_by_operator.
     """
     ended = await _END_OTHERS.rows(tx, p_user=user_id, p_but=but, p_now=clock.now())
     subject = (SubjectType.USER, user_id)
     lines = [security.line(by, "session.ended", subject, session_id=row["id"], reason=reason) for row in ended]
     await security.record(tx, *lines)
+    return len(lines)

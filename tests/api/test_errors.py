@@ -49,6 +49,12 @@ async def test_an_odd_method_is_a_405(world: World, method: str) -> None:
     refused(await world.nobody.call(method, "/slots"), 405)
 
 
+async def test_nobody_is_sent_to_another_address(world: World) -> None:
+    """A slash too many leads nowhere; a redirect would repeat whatever host the caller claimed."""
+    ada = await world.advertiser()
+    refused(await ada.get("/slots/", headers={"Host": "evil.example"}), 404)
+
+
 @pytest.mark.parametrize("path", ["/slots/1", "/bids/not-an-id", "/skus/%F0%9F%8D%BF", "/projects/%00", "/bids/None"])
 async def test_an_id_that_is_none_is_not_there(world: World, path: str) -> None:
     refused(await (await world.creator()).get(path), 404, "not_found")

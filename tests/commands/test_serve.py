@@ -94,6 +94,11 @@ def test_every_command_works_while_the_server_runs(folder: Path) -> None:
         login = {"email": "op@example.com", "password": "an operator's password"}
         answer = httpx2.post(f"{server.url}/api/v1/auth/login", json=login, timeout=20).json()
         assert answer["user"]["role"] == "Operator"
+        ended = backend("end-sessions", "--email", "OP@example.com", env=env)
+        assert "1 sessions were ended" in ended.stdout, ended.stderr
+        headers = {"Authorization": f"Bearer {answer['token']}"}
+        patched = httpx2.patch(f"{server.url}/api/v1/auth/me", json={}, headers=headers, timeout=20)
+        assert patched.json()["code"] == "session_ended"
         again = backend(
             "create-operator",
             "--email",
@@ -144,5 +149,5 @@ def test_check_says_what_to_do_when_the_database_is_not_there(folder: Path) -> N
 
 
 def test_every_command_has_help(folder: Path) -> None:
-    for command in ("serve", "migrate", "create-operator", "check"):
+    for command in ("serve", "migrate", "create-operator", "end-sessions", "check"):
         assert backend(command, "--help", env=environment(folder)).returncode == 0

@@ -112,6 +112,25 @@ async def test_a_body_that_comes_after_its_answer_leaves_no_connection_that_is_k
     assert answer.endswith(b"ok")
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"content-length: 5\r\ntransfer-encoding: chunked\r\n",
+        b"transfer-encoding: chunked\r\ncontent-length: 5\r\n",
+        b"content-length: 5\r\ncontent-length: 6\r\n",
+        b"content-length: +5\r\n",
+        b"transfer-encoding: chunked, identity\r\n",
+        b"content-length : 5\r\n",
+    ],
+)
+async def test_a_message_with_two_ends_is_refused_and_the_connection_closed(port: int, head: bytes) -> None:
+    """Or a proxy could see one request where we see two (request smuggling)."""
+    hidden = b"GET /hidden HTTP/1.1\r\nhost: a\r\n\r\n"
+    _, answer = await closed_after(port, b"POST /whole HTTP/1.1\r\nhost: a\r\n" + head + b"\r\n0\r\n\r\n" + hidden)
+    assert answer.startswith(b"HTTP/1.1 400"), answer
+    assert answer.count(b"HTTP/1.1") == 1
+
+
 async def ask(port: int, path: str) -> socket.socket:
     """A client that asks and does not read."""
     client = socket.socket()

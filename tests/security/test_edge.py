@@ -35,7 +35,8 @@ def must_be_hardened(response: httpx2.Response) -> None:
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"
     assert headers["x-frame-options"] == "DENY"
-    assert "default-src 'none'" in headers["content-security-policy"]
+    for directive in ("default-src", "object-src", "base-uri", "form-action", "frame-ancestors"):
+        assert f"{directive} 'none'" in headers["content-security-policy"]
     assert "camera=()" in headers["permissions-policy"]
     assert headers["x-request-id"]
     assert "server" not in headers

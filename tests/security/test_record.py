@@ -15,9 +15,11 @@ import pytest
 from fastapi import FastAPI
 
 from backend.core.database import Database
+from backend.core.errors import NotFound
 from backend.dependencies.security import MOST_A_MINUTE
 from backend.jobs import security
 from backend.policies.security import Sighting
+from backend.services import maintenance
 from tests.factories.mailbox import Mailbox
 from tests.factories.people import Person
 from tests.factories.refusals import refused
@@ -146,6 +148,27 @@ async def test_every_session_that_ends_with_something_else_is_told_one_by_one(
     assert {each["data"]["session_id"] for each in found} == sessions
     assert {each["data"]["reason"] for each in found} == {way}
     assert len(found) == len(sessions)
+
+
+async def test_an_operator_signs_one_account_or_all_out_from_the_command_line(
+    world: World, lines: Any, dsn: str, settings: Any
+) -> None:
+    ada, mia, olga = await world.advertiser(), await world.merchant(), await world.operator()
+    await world.log_in(EMAIL)
+    await lines()
+    assert await maintenance.end_sessions(dsn, settings, EMAIL.upper()) == 2
+    refused(await ada.patch("/auth/me", {}), 401, "session_ended")
+    ok(await mia.patch("/auth/me", {}))
+    found = await lines()
+    assert [(each["action"], each["data"]["reason"]) for each in found] == [
+        ("session.ended", "ended_by_operator"), ("session.ended", "ended_by_operator"),
+    ]  # fmt: skip
+    assert {(each["actor_role"], str(each["subject_id"])) for each in found} == {("System", ada.id)}
+    assert await maintenance.end_sessions(dsn, settings, None) == 2
+    for person in (mia, olga):
+        refused(await person.patch("/auth/me", {}), 401, "session_ended")
+    with pytest.raises(NotFound):
+        await maintenance.end_sessions(dsn, settings, "unknown@example.com")
 
 
 async def test_every_403_of_the_matrix_is_one_line_for_its_caller_and_call(
