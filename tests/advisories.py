@@ -38,7 +38,12 @@ def main() -> int:
             check=False,
         )
         looked_up, holes = judged(json.loads(done.stdout))
-    except (subprocess.TimeoutExpired, ValueError):
+    except subprocess.TimeoutExpired:
+        looked_up, holes = 0, []
+    except ValueError:
+        if "onnect" not in done.stderr:  # it has failed for another reason than that there is no way out
+            print(f"pip-audit failed: {done.stderr.strip()[-500:]}")
+            return 1
         looked_up, holes = 0, []
     if looked_up == 0:
         print("pip-audit reached no index with advisories from here: nothing was looked up.")

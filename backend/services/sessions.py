@@ -278,7 +278,7 @@ async def signed_in(db: Db) -> list[UUID]:
 
 
 async def end_all(tx: Tx, by: Actor | ActorRole, user_id: UUID, reason: str, *, but: UUID | None = None) -> int:
-    """End every session of a user, but perhaps one, and answer how many. Their tokens are refused from the next request.
+    """End every session of a user, but perhaps one. Their tokens are refused from the next request. Answers how many.
 
     `reason` is a word of a closed set: password_changed, password_reset, deactivated, left, ended_by_operator.
     """

@@ -349,6 +349,19 @@ async def test_a_refresh_token_expires(world: World, settings: Settings) -> None
     refused(await renew(ada, pair["refreshToken"]), 401, "token_expired")
 
 
+async def test_a_session_has_an_end_however_often_it_is_renewed(world: World, settings: Settings) -> None:
+    world.freeze()
+    ada = await world.advertiser()
+    token = ada.refresh_token
+    for _ in range(4):
+        world.advance(seconds=settings.session_expires_in / 4 - 1)
+        token = ok(await renew(ada, token))["refreshToken"]
+    world.advance(seconds=3)
+    token = ok(await renew(ada, token))["refreshToken"]
+    world.advance(seconds=1)
+    refused(await renew(ada, token), 401, "token_expired")
+
+
 @pytest.mark.parametrize("token", ["x", "x" * 512, "é", "a b", "' OR 1=1 --"])
 async def test_an_invented_refresh_token_is_refused(world: World, token: str) -> None:
     await world.advertiser()
