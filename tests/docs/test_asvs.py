@@ -51,7 +51,7 @@ def rows() -> list[tuple[list[str], str, str]]:
 
 
 @cache
-def tests_of(path: str) -> set[str]:
+def functions_of(path: str) -> set[str]:
     """The functions of a test file."""
     return {
         each.name
@@ -77,7 +77,7 @@ def test_a_row_has_a_state_and_names_what_there_is(items: list[str], state: str,
     for each in named:
         path, _, name = each.partition("::")
         assert (ROOT / path).is_file(), path
-        assert not name or name in tests_of(path), each
+        assert not name or name in functions_of(path), each
 
 
 def test_what_is_open_is_told_in_the_summary() -> None:

@@ -107,7 +107,7 @@ async def test_the_docs_can_be_switched(settings: Settings, env: str, enabled: b
 
 
 async def test_no_folder_is_listed(world: World) -> None:
-    for path in ("/swagger", "/swagger/", "/swagger/..", "/uploads/", "/.git/config", "/swagger/%2e%2e/pyproject.toml"):
+    for path in ("/swagger", "/swagger/", "/uploads/", "/.git/config", "/swagger/%2e%2e/pyproject.toml"):
         refused(await world.client.get(path), 404)
 
 
