@@ -30,6 +30,7 @@ from backend.policies.users import Admissions
 from backend.routers import (
     bids,
     commitments,
+    excerpts,
     health,
     matches,
     memos,
@@ -53,6 +54,7 @@ ROUTERS = (
     projects.router,
     scenes.router,
     views.router,
+    excerpts.router,
     skus.router,
     matches.router,
     users.router,

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import quote
 
 from backend.core.edge import NOTHING
+
+PDF = "application/pdf"
+
+
+def file(media_type: str, description: str) -> dict[str, Any]:
+    """A file as a documented answer."""
+    return {"description": description, "content": {media_type: {"schema": {"type": "string", "format": "binary"}}}}
 
 
 def attachment(file_name: str, media_type: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Response
 
 from backend.dependencies.documentation import problems
 from backend.dependencies.doors import Doors, OpenDoor, respond
-from backend.dependencies.downloads import attachment
+from backend.dependencies.downloads import PDF, attachment, file
 from backend.dependencies.limits import VERIFY, limited
 from backend.dependencies.routes import Route
 from backend.schemas.memos import VerifyOut
@@ -18,21 +18,13 @@ from backend.services import memos
 
 router = APIRouter(route_class=Route, tags=["Deals"])
 
-PDF = "application/pdf"
-
 
 @router.get(
     "/bids/{bid_id}/memo",
     operation_id="getMemo",
     summary="The deal memo",
     response_class=Response,
-    responses={
-        200: {
-            "description": "The memo, as an attachment.",
-            "content": {PDF: {"schema": {"type": "string", "format": "binary"}}},
-        },
-        **problems(401, 404, 409),
-    },
+    responses={200: file(PDF, "The memo, as an attachment."), **problems(401, 404, 409)},
 )
 async def get(bid_id: UUID, doors: Doors) -> Response:
     """A PDF of the terms that both sides approved, once the bid is Accepted. A cancelled deal keeps its memo.

@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 
 from backend.dependencies.documentation import IDEMPOTENCY_KEY, IF_MATCH, headers, multipart, problems
 from backend.dependencies.doors import Doors, OpenDoor, SignedIn, by_link
-from backend.dependencies.downloads import attachment
+from backend.dependencies.downloads import attachment, file
 from backend.dependencies.links import Linked
 from backend.dependencies.paging import Paged
 from backend.dependencies.routes import Route, UploadRoute
@@ -113,10 +113,7 @@ async def replace_script(project_id: UUID, request: Request, doors: Doors, shelf
     summary="Download the script",
     response_class=Response,
     responses={
-        200: {
-            "description": "The file, byte for byte, as an attachment.",
-            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-        },
+        200: file("application/octet-stream", "The file, byte for byte, as an attachment."),
         **problems(401, 403, 404),
     },
     openapi_extra={"security": [{"OAuth2PasswordBearer": []}, {}]},

@@ -42,6 +42,7 @@ NO_NOUN = {
     "verifications": "proofs of addresses, a table of models/users.py",
     "fulfilment": "the verbs of commitments after the spend",
     "suggestions": "placements that a scene's words suggest",
+    "excerpts": "what buyers see of a scene",
     "views": "lines of the record: who read a script",
     "drafts": "versions of a script, a table of models/projects.py",
     "demo": "a world to show the product in",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import io
+import logging
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -21,3 +23,19 @@ async def two_servers(dsn: str) -> AsyncIterator[list[str]]:
             server = serving(folder / name, DATABASE_URL=dsn, JWT_SECRET="a secret of thirty-two bytes or more")
             urls.append(stack.enter_context(server).url)
         yield urls
+
+
+@pytest.fixture
+def logged() -> Iterator[io.StringIO]:
+    """Everything that is logged, by whomever."""
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    logger = logging.getLogger()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    for noisy in ("httpx2", "httpcore2", "asyncio"):  # the tests' own client
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    yield written
+    logger.removeHandler(handler)
+    logger.setLevel(level)

@@ -56,6 +56,7 @@ MATRIX: dict[str, str] = {
     "createSlot": "111++33333",
     "listSlots": "111+++++++",
     "getSlot": "111+4++44+",
+    "getSlotExcerpt": "111+4++44+",
     "changeSlot": "111+433443",
     "deleteSlot": "111+433443",
     "getInvitees": "111+433443",
@@ -84,6 +85,7 @@ MATRIX: dict[str, str] = {
     "addComment": "111+4+444+",
     "listBidEvents": "111+4+444+",
     "getMemo": "111+4+444+",
+    "getExcerpt": "111+4+444+",
     "verifyMemo": "++++++++++",
     # commitments
     "getStats": "111+++++++",

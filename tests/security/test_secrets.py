@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-import logging
-from collections.abc import Iterator
 from typing import Any
-from urllib.parse import unquote
 
-import httpx2
-import pytest
 from fastapi import FastAPI
 
 from backend.core.database import Database
@@ -18,56 +13,10 @@ from backend.jobs import security
 from tests.architecture.routes import operations
 from tests.factories.people import Person
 from tests.factories.world import World, ok
+from tests.security.plants import Plants, said
 from tests.security.stage import BASE
 
 MISSING = "0199a3c0-0000-7000-8000-00000000dead"
-
-
-class Plants:
-    """Words and amounts that stand nowhere else, each with what it is."""
-
-    def __init__(self) -> None:
-        self.planted: dict[str, str] = {}
-
-    def word(self, what: str) -> str:
-        value = f"Quokka{len(self.planted):02d}zyx"
-        self.planted[value] = what
-        return value
-
-    def amount(self, what: str) -> int:
-        value = 7_310_001 + 137 * len(self.planted)
-        self.planted[str(value)] = what
-        return value
-
-    def known(self, value: str, what: str) -> None:
-        """A value that the service made, such as an id."""
-        self.planted[value] = what
-
-    def found_in(self, text: str) -> list[str]:
-        plain = text.lower().replace(",", "")
-        return [what for value, what in self.planted.items() if value.lower() in plain]
-
-
-@pytest.fixture
-def logged() -> Iterator[io.StringIO]:
-    """Everything that is logged, by whomever."""
-    written = io.StringIO()
-    handler = logging.StreamHandler(written)
-    logger = logging.getLogger()
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.DEBUG)
-    for noisy in ("httpx2", "httpcore2", "asyncio"):  # the tests' own client
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-    yield written
-    logger.removeHandler(handler)
-    logger.setLevel(level)
-
-
-def said(response: httpx2.Response) -> str:
-    """Everything of an answer: status line, headers, body."""
-    headers = "\n".join(f"{name}: {unquote(value)}" for name, value in response.headers.items())
-    return f"{headers}\n{response.text}"
 
 
 async def ask_everything(person: Person, ids: dict[str, str], *, reads: bool = False) -> list[tuple[str, str]]:

@@ -68,6 +68,7 @@ CALLS: dict[str, Call] = {
     "createSlot": Call(_CLEO),
     "listSlots": Call(_ADA),
     "getSlot": Call(_ADA),
+    "getSlotExcerpt": Call(_ADA),
     "changeSlot": Call(_CLEO, _slot(demo.SLOT_TO_CHANGE)),
     "deleteSlot": Call(_CLEO, _slot(demo.SLOT_TO_DELETE)),
     "getInvitees": Call(_CLEO, _slot(demo.PRIVATE_SLOT)),

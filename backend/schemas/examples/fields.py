@@ -108,6 +108,7 @@ FIELDS: dict[str, Any] = {
     "readerName": CREATOR.name,
     "readerRole": "Creator",
     "what": "scenes",
+    "lines": ["A steward wipes a table that is already clean.", "On it: a dented steel THERMOS and one cup."],
     "draftNumber": 2,
     "issued": True,
     "issuedAt": MONDAY,

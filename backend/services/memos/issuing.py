@@ -19,8 +19,10 @@ from backend.models.approvals import Approval
 from backend.models.bids import Bid
 from backend.models.memos import Memo
 from backend.models.projects import Draft, Project
+from backend.models.scenes import SceneRow
 from backend.models.slots import Slot
 from backend.models.terms import Terms, TermsSku
+from backend.services import excerpts
 
 _STATED = Statement(
     select(
@@ -38,13 +40,21 @@ _STATED = Statement(
             .order_by(TermsSku.position)
             .scalar_subquery()
         ).label("sku_ids"),
+        *(column.label(name) for name, column in excerpts.SCENE.items()),
         Draft.number.label("draft_number"),
         func.encode(Draft.sha256, "hex").label("draft_sha256"),
     )
     .join(Slot, Slot.id == Bid.slot_id)
     .join(Project, Project.id == Slot.project_id)
-    .join(Draft, and_(Draft.project_id == Project.id, Draft.number == Project.draft_number))
     .join(Terms, and_(Terms.bid_id == Bid.id, Terms.version == Bid.terms_version))
+    .outerjoin(SceneRow, SceneRow.id == Terms.scene_id)
+    .join(
+        Draft,
+        and_(
+            Draft.project_id == Project.id,
+            Draft.number == func.coalesce(SceneRow.draft_number, Project.draft_number),
+        ),
+    )
     .where(Bid.id == bindparam("p_bid"))
 )
 _APPROVALS = Statement(
@@ -85,6 +95,7 @@ def _content(row: Record, approvals: Sequence[Record], currency: str) -> dict[st
             for each in approvals
         ],
         "draft": {"number": row["draft_number"], "sha256": row["draft_sha256"]},
+        "scene": _scene(row),
         "terms": {
             "amount": f"{row['amount']:.2f}",
             "amountTerms": row["amount_terms"],
@@ -93,10 +104,23 @@ def _content(row: Record, approvals: Sequence[Record], currency: str) -> dict[st
             "creatorId": str(row["creator_id"]),
             "currency": currency,
             "objective": row["objective"],
+            "sceneId": None if row["scene_id"] is None else str(row["scene_id"]),
             "skuIds": [str(each) for each in row["sku_ids"]],
             "slotId": str(row["slot_id"]),
             "termsVersion": row["terms_version"],
         },
+    }
+
+
+def _scene(row: Record) -> dict[str, Any] | None:
+    """The scene of the deal as both parties may read it; what is shown later of its slot makes no difference."""
+    if row["scene_id"] is None:
+        return None
+    return {
+        "heading": row["heading"],
+        "lines": excerpts.lines_of(row["passages"], row["category"]),
+        "number": row["scene_number"],
+        "page": row["page"],
     }
 
 

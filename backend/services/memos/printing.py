@@ -58,6 +58,8 @@ _PRODUCTS = func.array(
 _COLUMNS = (
     *(column.label(name) for name, column in deals.SITUATION.items()),
     Bid.id,
+    Bid.slot_id,
+    Slot.project_id,
     Bid.creator_id,
     Bid.buyer_id,
     MemoRow.content,
@@ -125,7 +127,10 @@ class Memo:
     """A memo ready to be set: whose it is, its file name, its date and what it says."""
 
     bid_id: UUID
+    slot_id: UUID
+    project_id: UUID
     terms_version: int
+    draft_number: int
     file_name: str
     dated: datetime
     data: dict[str, Any]
@@ -145,12 +150,16 @@ async def find(tx: Tx, actor: Actor, bid_id: UUID) -> Memo:
     history = await _HISTORY.rows(tx, p_bid=bid_id)
     approvals = await _APPROVALS.rows(tx, p_bid=bid_id, p_version=row["terms_version"])
     told = [each["created_at"] for each in approvals] + [row[name] for name in _HAPPENED if row[name]]
+    content = json.loads(row["content"])
     return Memo(
-        bid_id,
-        row["terms_version"],
-        f"Deal memo – {row['title']} – {str(row['id'])[-12:]}.pdf",
-        max(told),
-        _said(row, history, approvals, tx.settings),
+        bid_id=bid_id,
+        slot_id=row["slot_id"],
+        project_id=row["project_id"],
+        terms_version=row["terms_version"],
+        draft_number=content["draft"]["number"],
+        file_name=f"Deal memo – {row['title']} – {str(row['id'])[-12:]}.pdf",
+        dated=max(told),
+        data=_said(row, content, history, approvals, tx.settings),
     )
 
 
@@ -174,7 +183,9 @@ async def _approved(tx: Tx, actor: Actor, bid_id: UUID) -> Record:
     return row
 
 
-def _said(row: Record, history: Sequence[Record], approvals: Sequence[Record], settings: Settings) -> dict[str, Any]:
+def _said(
+    row: Record, content: dict[str, Any], history: Sequence[Record], approvals: Sequence[Record], settings: Settings
+) -> dict[str, Any]:
     committed = row["committed_at"] is not None
     return {
         "title": f"Deal memo: {row['title']}",
@@ -185,7 +196,7 @@ def _said(row: Record, history: Sequence[Record], approvals: Sequence[Record], s
             {"side": "Creator", "name": breakable(row["creator_name"])},
             {"side": f"Buyer · {row['buyer_role']}", "name": breakable(row["buyer_name"])},
         ],
-        **_subject(row),
+        **_subject(row, content["scene"]),
         "history": [_version(each, settings.currency) for each in history],
         "approvals": [
             {"side": _SIDES[each["side"]], "by": breakable(each["name"]), "at": moment(each["created_at"])}
@@ -193,13 +204,12 @@ def _said(row: Record, history: Sequence[Record], approvals: Sequence[Record], s
         ],
         "deadline": None if committed else moment(row["hold_expires_at"]),
         "commitment": _commitment(row) if committed else None,
-        "proof": _proof(row, settings),
+        "proof": _proof(row, content, settings),
     }
 
 
-def _proof(row: Record, settings: Settings) -> dict[str, Any]:
+def _proof(row: Record, content: dict[str, Any], settings: Settings) -> dict[str, Any]:
     """The digests, the very texts that the first two are of, and where anyone may ask whether this was issued."""
-    content = json.loads(row["content"])
     terms = canonical(content["terms"])
     digest = row["sha256"].hex()
     address = f"{settings.address}/api/v1/verify/{digest}" if settings.address else None
@@ -218,7 +228,7 @@ _SIDES = {Side.CREATOR.value: "Creator", Side.BUYER.value: "Buyer"}
 _HAPPENED = ("committed_at", "delivered_at", "completed_at", "cancelled_at")
 
 
-def _subject(row: Record) -> dict[str, Any]:
+def _subject(row: Record, scene: dict[str, Any] | None) -> dict[str, Any]:
     """What the deal is about: project, placement and terms."""
     return {
         "project": {
@@ -228,6 +238,7 @@ def _subject(row: Record) -> dict[str, Any]:
         },
         "placement": {
             "scene": breakable(row["scene_ref"]),
+            "script": None if scene is None else {**scene, "lines": [breakable(each) for each in scene["lines"]]},
             "kind": row["type"],
             "modality": row["modality"],
             "description": breakable(row["description"]),

@@ -18,7 +18,8 @@ from backend.models.events import SubjectType
 from backend.models.memos import Memo as MemoRow
 from backend.models.memos import MemoFile
 from backend.policies.users import Actor
-from backend.services import security
+from backend.schemas.views import Paper
+from backend.services import events, security
 from backend.services.memos.printing import Memo
 
 _DIGEST = re.compile("[0-9a-fA-F]{64}")
@@ -34,7 +35,10 @@ _KEEP = Statement(
 
 
 async def keep_file(tx: Tx, actor: Actor, memo: Memo, document: bytes) -> None:
-    """Remember the digest of a memo's file, and who takes it, before the file leaves."""
+    """Remember the digest of a memo's file, who takes it, and that they see the scene in it, before the file leaves."""
+    if memo.data["placement"]["script"] is not None:
+        about = {"slot_id": memo.slot_id, "bid_id": memo.bid_id}
+        await events.viewed(tx, actor, Paper.MEMO, memo.project_id, memo.draft_number, **about)
     await _KEEP.one(
         tx,
         p_sha256=hashlib.sha256(document).digest(),

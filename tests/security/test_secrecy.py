@@ -1,0 +1,207 @@
+"""Buyers see the excerpt of a slot's scene and never the script (decision 110).
+
+Every paragraph of a script holds a word of its own. Each GET of openapi.json is asked by every kind of caller for every
+thing there is, and whatever comes back is searched for those words. A new call is asked without a line here; a new name
+in a path needs its ids in `ids_of`.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any, TypeAlias
+
+import asyncpg
+import pytest
+
+from backend.services import excerpts
+from tests.architecture.routes import Operation, operations
+from tests.factories.people import Person
+from tests.factories.scripts import Scripts
+from tests.factories.world import World, ok
+from tests.security.plants import Plants, said
+from tests.security.stage import BASE
+
+Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+READS = [each for each in operations() if each.method == "get" and each.path.startswith(f"{BASE}/")]
+COFFEE = "1133"  # the category of a thermos
+
+
+class Script:
+    """A script of four scenes; the second and the third pour from a thermos in their fourth paragraph."""
+
+    def __init__(self) -> None:
+        self.plants = Plants()
+        self.title = self.plants.word("title page")
+        self.scenes = [self._scene(number) for number in range(1, 5)]
+
+    def _scene(self, number: int) -> list[str]:
+        def word(what: str) -> str:
+            return self.plants.word(f"{number} {what}")
+
+        prop = "a steel THERMOS" if number in (2, 3) else "a shadow"
+        paragraphs = [f"{word(f'paragraph {index}')} moves through the room." for index in range(1, 7)]
+        paragraphs[3] = f"Mara lifts {prop} and {word('evidence')} shines."
+        talk = f"{word('name').upper()}\n{word('dialogue')}, and nothing else."
+        return [f"INT. {word('heading').upper()} - NIGHT #{number}#", *paragraphs[:5], talk, paragraphs[5]]
+
+    def content(self, *numbers: int) -> bytes:
+        """A draft with these scenes."""
+        texts = ["\n\n".join(self.scenes[number - 1]) for number in numbers]
+        return "\n\n".join([f"Title: {self.title}", *texts]).encode()
+
+    def window(self, *numbers: int) -> set[str]:
+        """What an excerpt of these scenes shows: the heading, the evidence and its neighbours."""
+        shown = ("heading", "paragraph 3", "evidence", "paragraph 5")
+        return {f"{number} {what}" for number in numbers for what in shown}
+
+
+@dataclass
+class Stage:
+    """The script on sale: who reads, what there is, and what each may find."""
+
+    script: Script
+    people: dict[str, Person] = field(default_factory=dict)
+    ids: dict[str, list[str]] = field(default_factory=dict)
+    may: dict[str, set[str]] = field(default_factory=dict)
+
+    def paths(self, operation: Operation) -> list[str]:
+        """The call on everything there is."""
+        names = [part[1:-1] for part in operation.path.split("/") if part.startswith("{")]
+        known = [self.ids[name] for name in names]  # a KeyError: which ids has the new name in a path?
+        template = operation.path.removeprefix(BASE)
+        return [template.format(**dict(zip(names, each, strict=True))) for each in product(*known)]
+
+    async def found(self, reader: str) -> dict[str, set[str]]:
+        """Which planted words come back, by the call that told them."""
+        told: dict[str, set[str]] = {}
+        for operation in READS:
+            for path in self.paths(operation):
+                for params in _queries(operation, self.script):
+                    response = await self.people[reader].get(path, params=params)
+                    assert response.status_code < 500, response.text
+                    told.setdefault(operation.id, set()).update(self.script.plants.found_in(said(response)))
+        return {call: words for call, words in told.items() if words}
+
+
+def _queries(operation: Operation, script: Script) -> list[dict[str, Any]]:
+    """None, and the words of the script where a call searches: an answer that they find is told as well."""
+    return [{}, *([{"q": script.title}] if operation.takes("q") else [])]
+
+
+@pytest.fixture
+async def stage(world: World, scripts: Scripts, sql: Sql) -> Stage:
+    """Slots of scenes 2 (from a suggestion, public), 3 (private) and 4 (by hand, private); scene 1 is nobody's."""
+    script = Script()
+    cleo = await world.creator()
+    project = await scripts.project(cleo, script.content(1, 2, 3, 4))
+    scenes = {each["number"]: each for each in await scripts.scenes(cleo, project)}
+    slots = {
+        number: await world.slot(
+            cleo,
+            project,
+            sceneId=scenes[number]["id"],
+            visibility="Public" if number == "2" else "Private",
+        )
+        for number in "234"
+    }
+    for number in "23":
+        await sql.execute("UPDATE slots SET suggested_category = $1 WHERE id = $2", COFFEE, slots[number]["id"])
+    bidder, invited, partner = await world.advertiser(), await world.advertiser(), await world.merchant()
+    await _invite(cleo, slots["3"], invited, partner)
+    await _invite(cleo, slots["4"], partner)
+    sku = await world.sku(partner, title="Steel thermos", tags=["thermos", "kitchen"])
+    bids = [
+        await world.bid(bidder, slots["2"]),
+        await world.accepted(cleo, partner, slots["3"]),
+        await world.accepted(cleo, partner, slots["4"]),
+    ]
+    ended = await world.advertiser()
+    bids.append(await world.bid(ended, slots["2"]))
+    ok(await cleo.post(f"/bids/{bids[-1]['id']}/decline", {"reason": "fit"}))
+    commitment = ok(await partner.post(f"/bids/{bids[1]['id']}/commit"))
+    await scripts.draft(cleo, project, script.content(1, 3, 4))  # the scene that the bidder bid on is omitted
+    people = {
+        "bidder": bidder,
+        "invited": invited,
+        "partner": partner,
+        "ended": ended,
+        "stranger": await world.merchant(),
+        "creator": await world.creator(),
+        "nobody": world.nobody,
+        "owner": cleo,
+        "operator": await world.operator(),
+    }
+    ids = {
+        "project_id": [project["id"]],
+        "slot_id": [each["id"] for each in slots.values()],
+        "sku_id": [sku["id"]],
+        "bid_id": [each["id"] for each in bids],
+        "commitment_id": [commitment["id"]],
+        "user_id": [cleo.id],
+        "session_id": [cleo.id],
+        "number": ["1", "2"],
+        "sha256": ["a" * 64],
+        "provider": ["google"],
+    }
+    public = script.window(2)
+    may = {
+        "bidder": public,
+        "invited": public | script.window(3),
+        "partner": public | script.window(3) | {"4 heading"},
+        "ended": public,
+        "stranger": public,
+        "creator": set(),
+        "nobody": set(),
+    }
+    return Stage(script, people, ids, may)
+
+
+async def _invite(creator: Person, slot: dict[str, Any], *buyers: Person) -> None:
+    ok(await creator.put(f"/slots/{slot['id']}/invitees", {"userIds": [each.id for each in buyers]}))
+
+
+async def test_buyers_find_the_excerpt_of_what_they_may_see_and_no_other_word(
+    stage: Stage, logged: io.StringIO, sql: Sql
+) -> None:
+    for reader, may in stage.may.items():
+        told = await stage.found(reader)
+        for call, words in told.items():
+            assert words <= may, f"{call} tells {reader}: {sorted(words - may)}"
+        assert set().union(*told.values()) == may, f"the search finds what {reader} may see"
+    plants = stage.script.plants
+    assert not plants.found_in(logged.getvalue()), "the log tells it"
+    rows = await sql.fetch(
+        "SELECT row_to_json(e)::text FROM events e UNION ALL SELECT row_to_json(m)::text FROM mails m"
+    )
+    assert not [row[0] for row in rows if plants.found_in(row[0])], "the record or a mail tells it"
+
+
+async def test_the_owner_and_operators_find_every_word(stage: Stage) -> None:
+    """The search is worth something: what is there to be found is found, in the file and in the scenes."""
+    for reader in ("owner", "operator"):
+        told = await stage.found(reader)
+        every = set(stage.script.plants.planted.values())
+        assert told["downloadScript"] == {each for each in every if not each.startswith("2 ")}, "the current draft"
+        assert {each for each in every if each.endswith("heading")} <= told["listScenes"] | told["getSlotExcerpt"]
+
+
+async def test_the_search_notices_an_excerpt_that_is_too_long(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(excerpts, "_AROUND", 2)
+    told = await stage.found("bidder")
+    assert set().union(*told.values()) - stage.may["bidder"] == {"2 paragraph 2", "2 name"}
+
+
+async def test_what_buyers_may_try_to_change_tells_nothing_either(stage: Stage) -> None:
+    """Every change, with the body of its example and with one that is out of order."""
+    for operation in operations():
+        if operation.method == "get" or "/auth/" in operation.path or not operation.path.startswith(f"{BASE}/"):
+            continue
+        example = next((media["example"] for media in operation.body.values() if "example" in media), None)
+        for reader in ("stranger", "bidder"):
+            for body in (example, {"unknown": 1}):
+                path = stage.paths(operation)[0]
+                response = await stage.people[reader].call(operation.method.upper(), path, json=body)
+                words = set(stage.script.plants.found_in(said(response)))
+                assert words <= stage.may[reader], f"{operation.id} tells {reader}: {words}"
