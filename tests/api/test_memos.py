@@ -157,6 +157,7 @@ async def test_the_digest_is_that_of_the_terms_as_anyone_can_compute_it(world: W
         "creatorId": cleo.id,
         "currency": "USD",
         "objective": 'Ünïcode "quoted"\nand a line',
+        "sceneId": None,
         "skuIds": [sku["id"]],
         "slotId": slot["id"],
         "termsVersion": 1,
@@ -184,6 +185,7 @@ async def test_a_memo_states_terms_draft_and_approvals_in_a_file_of_its_own(worl
             {"at": at[1], "side": "buyer", "userId": ada.id},
         ],
         "draft": {"number": 1, "sha256": sha256(FOUNTAIN)},
+        "scene": None,
         "terms": json.loads(attached(document, "terms.json")),
     }
     told = text(document).replace(" ", "")

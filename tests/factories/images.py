@@ -28,6 +28,8 @@ def greys(png: bytes) -> memoryview:
 
 def _unfiltered(kind: int, line: bytearray, above: bytes) -> bytes:
     """One line of a picture as it was before PNG's filter."""
+    if kind == 2 and not any(line):  # most of a page: the same as the line above
+        return above
     for index, value in enumerate(line):
         left, corner = (line[index - 4], above[index - 4]) if index >= 4 else (0, 0)
         line[index] = (value + _guess(kind, left, above[index], corner)) & 255

@@ -35,7 +35,7 @@ class Plants:
 
 
 def said(response: httpx2.Response) -> str:
-    """Everything of an answer: headers and body, of a PDF the text of its pages, what it says of itself and its files."""
+    """Everything of an answer: headers and body, of a PDF its pages, its metadata, its files."""
     headers = "\n".join(f"{name}: {unquote(value)}" for name, value in response.headers.items())
     if response.headers.get("content-type") != "application/pdf":
         return f"{headers}\n{response.text}"

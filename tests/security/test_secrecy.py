@@ -41,10 +41,12 @@ class Script:
             return self.plants.word(f"{number} {what}")
 
         prop = "a steel THERMOS" if number in (2, 3) else "a shadow"
-        paragraphs = [f"{word(f'paragraph {index}')} moves through the room." for index in range(1, 7)]
-        paragraphs[3] = f"Mara lifts {prop} and {word('evidence')} shines."
+        before = [f"{word(f'paragraph {index}')} moves through the room." for index in (1, 2, 3)]
+        evidence = f"Mara lifts {prop} and {word('evidence')} shines."
+        after = f"{word('paragraph 5')} looks away."
         talk = f"{word('name').upper()}\n{word('dialogue')}, and nothing else."
-        return [f"INT. {word('heading').upper()} - NIGHT #{number}#", *paragraphs[:5], talk, paragraphs[5]]
+        heading = f"INT. {word('heading').upper()} - NIGHT #{number}#"
+        return [heading, *before, evidence, after, talk, f"{word('paragraph 6')} is alone."]
 
     def content(self, *numbers: int) -> bytes:
         """A draft with these scenes."""
