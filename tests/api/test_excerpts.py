@@ -1,4 +1,4 @@
-"""Excerpts: a scene's heading and a few lines, for whoever may see the slot; as a PDF with its reader's name across it."""
+"""Excerpts: a heading and a few lines for whoever may see the slot; as a PDF, with its reader's name across it."""
 
 from __future__ import annotations
 
