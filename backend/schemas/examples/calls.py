@@ -97,6 +97,7 @@ CALLS: dict[str, Call] = {
     "addComment": Call(_ADA),
     "listBidEvents": Call(_ADA),
     "getMemo": Call(_MO, _bid(demo.BID_DONE)),
+    "getExcerpt": Call(_ADA),
     # commitments
     "getStats": Call(_CLEO),
     "listCommitments": Call(_CLEO),

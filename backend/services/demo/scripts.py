@@ -27,6 +27,7 @@ class Place:
     description: str
     private: bool = False
     id: str | None = None
+    position: int | None = None  # of the scene that it names, from 1
 
 
 NIGHT_TRAIN = (
@@ -41,7 +42,14 @@ NIGHT_TRAIN = (
 )
 HARBOUR_LIGHTS = (
     Place(
-        "laptop", "Scene 2, the office", SlotType.FEATURED, AUCTION, 8000, "Piet types with two fingers.", id=demo.SLOT
+        "laptop",
+        "Scene 2, the office",
+        SlotType.FEATURED,
+        AUCTION,
+        8000,
+        "Piet types with two fingers.",
+        id=demo.SLOT,
+        position=2,
     ),
     Place(
         "radio",
@@ -163,6 +171,7 @@ async def _tag(
     stage: Stage, creator: Actor, project: UUID, places: Sequence[Place], invited: Sequence[Actor] = ()
 ) -> dict[str, UUID]:
     found = {}
+    scenes = await stage.scenes(creator, project)
     for place in places:
         fields: dict[str, Any] = {
             "type": place.type.value,
@@ -172,6 +181,7 @@ async def _tag(
             "description": place.description,
             "constraints": ["No logo in close-up"],
             "excludedCategories": ["Alcohol", "Gambling"],
+            "sceneId": scenes[place.position - 1] if place.position is not None else None,
         }
         found[place.name] = await stage.slot(creator, project, place.scene, *filter(None, [place.id]), **fields)
         if place.private:

@@ -106,6 +106,11 @@ class Stage:
         with ids.given(*map(UUID, scene_ids)):
             await scenes.finish(self.tx, claimed, [scene.values() for scene in found], None)
 
+    async def scenes(self, creator: Actor, project: UUID) -> list[str]:
+        """The ids of the scenes of a script, in their order."""
+        listed = msgspec.json.decode((await scenes.find_all(self.tx, creator, project)).body)
+        return [scene["id"] for scene in listed]
+
     async def _kept(self, file_name: str) -> Kept:
         script = inspect(BytesIO(_content(file_name)), file_name)
         key = await self.files.put(script.content)
