@@ -54,16 +54,17 @@ class Table:
         number = 0
         try:
             for number, cells in enumerate(csv.reader(_lines(text), strict=True), 1):
-                trimmed = [cell.strip() for cell in cells]
-                if not any(trimmed):
-                    continue
                 if not self.header:
-                    if not self._take_header(number, trimmed):
+                    trimmed = [cell.strip() for cell in cells]
+                    if any(trimmed) and not self._take_header(number, trimmed):
                         return
-                elif len(cells) != len(self.header):
+                elif len(cells) == len(self.header):
+                    if filled := {
+                        name: cell for name, cell in zip(self.header, map(str.strip, cells), strict=True) if cell
+                    }:
+                        yield number, filled
+                elif any(map(str.strip, cells)):
                     self._findings.add(number, "row", f"has {len(cells)} cells where the header has {len(self.header)}")
-                else:
-                    yield number, {name: cell for name, cell in zip(self.header, trimmed, strict=True) if cell}
         except _Unreadable as error:
             self._findings.add(number + 1, "row", str(error))
         except csv.Error:
