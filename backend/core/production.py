@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _WELL_KNOWN = ("secret", "change", "example", "default", "password", "insecure", "development", "your-", "xxxx")
 _FEWEST_CHARACTERS = 8  # different ones, in a secret that was made by chance
+_TLS = {"require", "verify-ca", "verify-full"}
 _LONGEST_ACCESS = 7 * 24 * 60 * 60
 
 
@@ -73,8 +74,11 @@ def _about_database(settings: Settings) -> Iterator[str]:
         return
     if parts.scheme not in {"postgres", "postgresql", "postgresql+asyncpg"}:
         yield "DATABASE_URL must start with postgresql:// or postgres://"
-    elif _is_remote(host) and parse_qs(parts.query).get("sslmode", [""])[-1] in {"disable", "allow"}:
-        yield "DATABASE_URL must not switch TLS off (sslmode) for a server on another machine"
+    elif _is_remote(host) and parse_qs(parts.query).get("sslmode", [""])[-1] not in _TLS:
+        yield (
+            "DATABASE_URL must ask for TLS when its server is on another machine: sslmode=verify-full, or require "
+            "(without either a connection falls back to plain text)"
+        )
 
 
 def _is_remote(host: str | None) -> bool:

@@ -49,6 +49,16 @@ BAD: list[tuple[str, str, dict[str, str | None]]] = [
         "DATABASE_URL",
         {"DATABASE_URL": "postgresql://planted:planted@db.example.com/x?sslmode=disable"},
     ),
+    (
+        "a database that may do without TLS",
+        "DATABASE_URL",
+        {"DATABASE_URL": "postgresql://planted:planted@db.example.com/x"},
+    ),
+    (
+        "a database that prefers TLS",
+        "DATABASE_URL",
+        {"DATABASE_URL": "postgresql://planted:planted@93.184.216.34/x?sslmode=prefer"},
+    ),
     ("every proxy trusted", "TRUSTED_PROXIES", {"TRUSTED_PROXIES": "0.0.0.0/0"}),
     ("a proxy that is no address", "TRUSTED_PROXIES", {"TRUSTED_PROXIES": "planted.example"}),
     ("a limit that is none", "RATE_LIMIT", {"RATE_LIMIT": "planted"}),
@@ -90,6 +100,11 @@ def test_what_has_a_safe_default_may_be_left_out(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, left_out: str
 ) -> None:
     started(monkeypatch, tmp_path, {left_out: None})
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "10.1.2.3", "db"])
+def test_a_database_nearby_may_do_without_tls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: str) -> None:
+    started(monkeypatch, tmp_path, {"DATABASE_URL": f"postgresql://backdrop:pw@{host}/backdrop"})
 
 
 def test_production_allows_no_origin_that_was_not_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -277,6 +277,15 @@ async def test_lines_are_not_written_by_the_request_itself(world: World, app: Fa
     assert await sql.fetchval("SELECT count(*) FROM security_events") == before
 
 
+async def test_what_was_counted_last_is_written_when_the_service_ends(
+    world: World, app: FastAPI, database: Database, sql: Sql
+) -> None:
+    ada = await world.advertiser()
+    async with security.last(database, app.state.tally):
+        refused(await ada.get("/operator/events"), 403)
+    assert await sql.fetchval("SELECT count FROM security_events WHERE action = 'access.refused'") == 1
+
+
 # Kept as written.
 
 
