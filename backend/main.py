@@ -23,6 +23,7 @@ from backend.dependencies import documentation, pages, problems
 from backend.dependencies.routes import API
 from backend.dependencies.security import MOST_A_MINUTE
 from backend.integrations.database import database_dsn
+from backend.integrations.oauth import providers
 from backend.integrations.storage import Storage
 from backend.jobs import files, scripts, security, worker
 from backend.policies.security import Sighting
@@ -32,6 +33,7 @@ from backend.routers import (
     commitments,
     excerpts,
     health,
+    identities,
     matches,
     memos,
     operators,
@@ -58,6 +60,7 @@ ROUTERS = (
     skus.router,
     matches.router,
     users.router,
+    identities.router,
     operators.router,
     health.router,
 )
@@ -81,6 +84,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             app.state.settings = config
             app.state.secret = config.signing_secret()
             app.state.buckets = Buckets(Limit.read(config.rate_limit)) if config.rate_limit else None
+            app.state.providers = providers(config)
             app.state.storage = Storage(config.uploads)
             app.state.database = await stack.enter_async_context(Database.opened(dsn, config))
             app.state.admissions = Admissions(app.state.database)

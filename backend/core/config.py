@@ -19,6 +19,7 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
 Seconds = Annotated[int, Field(ge=1, le=10 * 365 * DAY)]
+Url = Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
 
 
 class Settings(BaseSettings):
@@ -33,7 +34,7 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     supervisor_pid: int | None = None  # set by `serve` for its workers, not by hand
-    public_url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = None
+    public_url: Url | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     database_url: SecretStr | None = None
@@ -65,10 +66,22 @@ class Settings(BaseSettings):
     smtp_password: SecretStr | None = None
     smtp_starttls: bool = True
     mail_from: Annotated[str, Field(pattern=r"^[^\r\n]*[^\s@<>]+@[^\s@<>]+>?$")] = "BackDrop <backdrop@localhost>"
-    frontend_url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] = "http://localhost:5173"
+    frontend_url: Url = "http://localhost:5173"
     password_reset_expires_in: Seconds = 30 * MINUTE
     email_verification_expires_in: Annotated[int, Field(ge=HOUR, le=30 * DAY)] = DAY
     hold_reminder_before: Seconds = DAY
+
+    google_client_id: str | None = None
+    google_client_secret: SecretStr | None = None
+    google_issuer: Url = "https://accounts.google.com"
+    google_authorize_url: Url = "https://accounts.google.com/o/oauth2/v2/auth"
+    google_token_url: Url = "https://oauth2.googleapis.com/token"  # noqa: S105 an address
+    google_jwks_url: Url = "https://www.googleapis.com/oauth2/v3/certs"
+    github_client_id: str | None = None
+    github_client_secret: SecretStr | None = None
+    github_url: Url = "https://github.com"
+    github_api_url: Url = "https://api.github.com"
+    oauth_expires_in: Annotated[int, Field(ge=MINUTE, le=HOUR)] = 10 * MINUTE
 
     bid_expires_in: Seconds = 14 * DAY
     hold_expires_in: Seconds = 3 * DAY

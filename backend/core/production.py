@@ -24,6 +24,7 @@ def complaints(settings: Settings) -> Iterator[str]:
     yield from _about_addresses(settings)
     yield from _about_database(settings)
     yield from _about_mail(settings)
+    yield from _about_providers(settings)
     yield from _about_the_rest(settings)
 
 
@@ -102,6 +103,28 @@ def _about_mail(settings: Settings) -> Iterator[str]:
         yield "SMTP_USERNAME must be set when SMTP_PASSWORD is"
     if (url is not None or server) and settings.mail_from.rstrip(">").endswith("@localhost"):
         yield "MAIL_FROM must be an address of yours when a mail server is set"
+
+
+_OF_PROVIDERS = {
+    "google": ("google_issuer", "google_authorize_url", "google_token_url", "google_jwks_url"),
+    "github": ("github_url", "github_api_url"),
+}
+
+
+def _about_providers(settings: Settings) -> Iterator[str]:
+    for provider, addresses in _OF_PROVIDERS.items():
+        names = (f"{provider}_client_id", f"{provider}_client_secret")
+        given = [name for name in names if getattr(settings, name) is not None]
+        for name in set(names) - set(given) if given else ():
+            yield f"{name.upper()} must be set when {given[0].upper()} is"
+        for name in addresses:
+            if urlsplit(getattr(settings, name)).scheme != "https":
+                yield f"{name.upper()} must begin with https://"
+        if given:
+            # Otherwise both would be what a request's Host header says, or one's own machine.
+            for name in ("public_url", "frontend_url"):
+                if name not in settings.model_fields_set or getattr(settings, name) is None:
+                    yield f"{name.upper()} must be set when {given[0].upper()} is"
 
 
 def _about_the_rest(settings: Settings) -> Iterator[str]:

@@ -114,6 +114,12 @@ def problems(*codes: int) -> dict[int | str, Json]:
     }
 
 
+def moved(where: str) -> dict[int | str, Json]:
+    """The documented answer of a call that sends the browser somewhere else."""
+    location = {"description": where, "schema": {"type": "string", "format": "uri"}}
+    return {303: {"description": where, "headers": {"Location": location}}}
+
+
 def headers(*parameters: Json, **more: Any) -> Json:
     """`openapi_extra` for calls that take these headers."""
     return {"parameters": list(parameters), **more}
@@ -197,7 +203,7 @@ def _operations(document: Json) -> Iterator[Json]:
 
 def _success(operation: Json) -> tuple[str, Json]:
     """The status and response of a call's success."""
-    return next((status, each) for status, each in operation["responses"].items() if status.startswith("2"))
+    return next((status, each) for status, each in operation["responses"].items() if status[0] in "23")
 
 
 def _answer_schema(response: Json) -> Json:

@@ -46,6 +46,8 @@ FORGOT = Gate("forgot", Limit(30, MINUTE), Limit(5, MINUTE))
 # A token from a mail names its account only to us, and has 256 bits: guessing is limited by address.
 RESET = Gate("reset", Limit(100, MINUTE))
 VERIFY_EMAIL = Gate("verify-email", Limit(100, MINUTE))
+# Each step of a sign-in with a provider is one call.
+OAUTH = Gate("oauth", Limit(300, MINUTE))
 RESEND = Gate("resend", Limit(30, MINUTE), Limit(3, MINUTE))
 # Nobody finds a digest by guessing; this keeps the public question cheap.
 VERIFY = Gate("verify", Limit(60, MINUTE))

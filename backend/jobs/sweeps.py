@@ -10,6 +10,7 @@ from backend.core import clock
 from backend.core.database import Database, Tx
 from backend.core.statements import Statement
 from backend.models.idempotency import IdempotencyKey
+from backend.models.identities import SignIn
 from backend.models.mails import Mail
 from backend.models.security import SecurityEvent
 from backend.models.users import RefreshToken, Session
@@ -62,6 +63,14 @@ _OLD_EVENTS = (
     .with_for_update(skip_locked=True)
 )
 _SWEEP_EVENTS = Statement(delete(SecurityEvent).where(SecurityEvent.id.in_(_OLD_EVENTS)).returning(SecurityEvent.id))
+_OVER = (
+    select(SignIn.id)
+    .where(SignIn.expires_at < bindparam("p_now"))
+    .order_by(SignIn.expires_at)
+    .limit(bindparam("p_limit"))
+    .with_for_update(skip_locked=True)
+)
+_SWEEP_SIGN_INS = Statement(delete(SignIn).where(SignIn.id.in_(_OVER)).returning(SignIn.id))
 
 
 def _ago(*seconds: int) -> datetime:
@@ -112,3 +121,8 @@ async def sweep_security_events(database: Database, *, limit: int = BATCH) -> in
     """
     before = _ago(database.settings.security_events_kept)
     return len(await database.change(lambda tx: _SWEEP_EVENTS.rows(tx, p_before=before, p_limit=limit)))
+
+
+async def sweep_sign_ins(database: Database, *, limit: int = BATCH) -> int:
+    """Delete up to `limit` sign-ins that went to a provider and were not taken up in time. Answers how many."""
+    return len(await database.change(lambda tx: _SWEEP_SIGN_INS.rows(tx, p_now=clock.now(), p_limit=limit)))

@@ -20,6 +20,7 @@ JOBS: Sequence[Job] = (
     sweeps.sweep_sessions,
     sweeps.sweep_mails,
     sweeps.sweep_security_events,
+    sweeps.sweep_sign_ins,
     limits.forget_full,
 )
 

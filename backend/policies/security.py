@@ -12,6 +12,13 @@ from backend.policies.users import Actor
 # Refusals by their code: somebody tried to be somebody.
 _BY_CODE = {
     "wrong_credentials": "session.refused",
+    "invalid_state": "session.refused",
+    "invalid_sign_in_code": "session.refused",
+    "provider_refused": "session.refused",
+    "address_not_confirmed": "session.refused",
+    "another_identity_linked": "session.refused",
+    "account_inactive": "session.refused",
+    "operator_needs_password": "session.refused",
     "wrong_password": "password.refused",
     "invalid_reset_token": "password.refused",
     "invalid_token": "token.refused",

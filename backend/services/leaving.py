@@ -16,6 +16,7 @@ from backend.models.bids import Bid
 from backend.models.commitments import Commitment, CommitmentStatus
 from backend.models.events import SubjectType
 from backend.models.idempotency import IdempotencyKey
+from backend.models.identities import Identity
 from backend.models.slots import Slot, SlotInvitee, SlotStatus
 from backend.models.users import EmailVerification, PasswordReset, Role, User
 from backend.policies import bids as bid_policy
@@ -69,6 +70,7 @@ _ANONYMISE = Statement(
 )
 _LEFTOVERS = (
     Statement(delete(PasswordReset).where(PasswordReset.user_id == _USER)),
+    Statement(delete(Identity).where(Identity.user_id == _USER)),
     Statement(delete(EmailVerification).where(EmailVerification.user_id == _USER)),
     Statement(delete(SlotInvitee).where(SlotInvitee.user_id == _USER)),
     Statement(delete(IdempotencyKey).where(IdempotencyKey.user_id == _USER)),

@@ -93,7 +93,7 @@ async def signup(door: Door, body: Signup) -> Reply:
     async def work(tx: Tx) -> Reply:
         user_id = await users.create(tx, new, digest, ActorRole.ANONYMOUS)
         await verifications.offer(tx, user_id, door.secret)
-        return await _open(tx, door, Actor(user_id, new.role))
+        return await open_session(tx, door, Actor(user_id, new.role))
 
     return await door.change(work)
 
@@ -101,7 +101,7 @@ async def signup(door: Door, body: Signup) -> Reply:
 async def login(door: Door, body: Login) -> Reply:
     """A new session. Raises NotSignedIn, the same for a wrong password, an unknown address and an inactive account."""
     actor = await _recognise(door, body.email, body.password)
-    return await door.change(lambda tx: _open(tx, door, actor))
+    return await door.change(lambda tx: open_session(tx, door, actor))
 
 
 async def login_form(door: Door, username: str, password: str) -> Reply:
@@ -157,7 +157,8 @@ async def _pair(tx: Tx, door: Door, claims: Claims, now: datetime, *, begun: dat
     return make_access_token(claims, door.secret, now, tx.settings.jwt_expires_in), refresh
 
 
-async def _open(tx: Tx, door: Door, actor: Actor) -> Reply:
+async def open_session(tx: Tx, door: Door, actor: Actor) -> Reply:
+    """A new session for who has proven who they are, by whatever means."""
     return await _answer(tx, actor.id, await _start(tx, door, actor))
 
 

@@ -74,6 +74,7 @@ async def stage(world: World) -> Stage:
         "commitment_id": commitment["id"],
         "user_id": mo.id,
         "number": "2",
+        "provider": "google",
         "sha256": "a" * 64,
     }
     return Stage({"creator": cleo, "merchant": mo, "operator": olga}, ids)

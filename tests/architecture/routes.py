@@ -35,7 +35,7 @@ class Operation:
 
     @property
     def success(self) -> str:
-        return next(str(status) for status in self.doc["responses"] if status.startswith("2"))
+        return next(str(status) for status in self.doc["responses"] if status[0] in "23")
 
     def takes(self, parameter: str) -> bool:
         return any(each["name"] == parameter for each in self.doc.get("parameters", ()))

@@ -31,8 +31,11 @@ SCRIPT = b"Title: Paper Boats\n\nEXT. COURTYARD - DAY\n\nNINA folds a boat from 
 CATALOGUE = b"title,price,margin,externalId\nPaper atlas,12.50,40,MO-3001\nThermos Nordlicht,44.90,42,MO-1001\n"
 FILES = {"importSkus": ("catalogue.csv", CATALOGUE, "text/csv")}
 
-READS = [operation for operation in operations() if operation.method == "get"]
-CHANGES = [operation for operation in operations() if operation.method != "get"]
+# The demo is offline: these need a provider that is configured (tests/api/test_oauth_google.py).
+NEED_A_PROVIDER = {"listProviders", "startSignIn", "comeBack", "takeSignIn"}
+TRIED = [operation for operation in operations() if operation.id not in NEED_A_PROVIDER]
+READS = [operation for operation in TRIED if operation.method == "get"]
+CHANGES = [operation for operation in TRIED if operation.method != "get"]
 
 
 class Filled(NamedTuple):

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from backend.core import clock
+from backend.core.ids import new_id
 from backend.core.tokens import Claims, make_access_token
 from tests.architecture.routes import Operation
 from tests.factories.people import Person
@@ -45,6 +46,17 @@ class Stage:
         if operation.path.startswith(BASE):
             return await person.call(operation.method.upper(), where, **sent)
         return await person.client.request(operation.method.upper(), operation.path)
+
+
+async def _linked(world: World, person: Person) -> str:
+    """An identity of this person's, put there behind the service's back: no provider is configured."""
+    identity_id = str(new_id())
+    async with world.database.reading() as db:
+        await db.fetch(
+            "INSERT INTO identities VALUES ($1, $2, 'google', $3, now())",
+            [identity_id, person.id, f"subject {identity_id}"],
+        )
+    return identity_id
 
 
 async def staged(world: World, secret: str) -> Stage:
@@ -87,6 +99,8 @@ async def staged(world: World, secret: str) -> Stage:
         "user_id": stranger.id,
         "number": "2",
         "sha256": "a" * 64,
+        "provider": "google",
+        "identity_id": await _linked(world, buyer),
         "session_id": ok(await buyer.get("/auth/sessions"))[0]["id"],
     }
     form = {"title": "Day Train", "budgetTarget": "1000", "productionWindow": "Q1"}

@@ -29,6 +29,10 @@ MATRIX: dict[str, str] = {
     "forgotPassword": "..........",
     "resetPassword": "..........",
     "verifyEmail": "..........",
+    "listProviders": "++++++++++",
+    "startSignIn": "..........",
+    "comeBack": "..........",
+    "takeSignIn": "..........",
     # one's own
     "changePassword": "111+++++++",
     "resendVerification": "111+++++++",
@@ -37,6 +41,8 @@ MATRIX: dict[str, str] = {
     "deleteMe": "111+++++++",
     "listSessions": "111+++++++",
     "endSession": "11144+4444",
+    "listIdentities": "111+++++++",
+    "unlinkIdentity": "11144+4444",
     "listBuyers": "111++3333+",
     # projects
     "listProjects": "111+++++++",
@@ -216,7 +222,8 @@ async def test_what_a_body_proves_does_not_depend_on_the_token(stage: Stage, cal
     for operation in KNOWN:
         if "." in MATRIX[operation.id]:
             response = await stage.call(caller, operation)
-            assert response.status_code in (200, 201, 202, 204, 401, 409, 422), f"{operation.id}: {response.text}"
+            # 404: no provider is configured here.
+            assert response.status_code in (200, 201, 202, 204, 401, 404, 409, 422), f"{operation.id}: {response.text}"
 
 
 # Ids inside bodies and filters.

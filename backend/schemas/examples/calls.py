@@ -40,6 +40,8 @@ CALLS: dict[str, Call] = {
     "refreshSession": Call(body={"refreshToken": demo.REFRESH_TOKEN}),
     "logOut": Call(body={"refreshToken": demo.REFRESH_TOKEN_TO_END}),
     "listSessions": Call(_GIL),
+    "listIdentities": Call(_GIL),
+    "unlinkIdentity": Call(_GIL, {"identity_id": demo.IDENTITY}),
     "endSession": Call(_GIL, {"session_id": demo.SESSION_TO_END}),
     # The same password again: who has tried it signs in as before.
     "resetPassword": Call(body={"token": demo.RESET_TOKEN, "newPassword": demo.PASSWORD}),

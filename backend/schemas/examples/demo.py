@@ -53,6 +53,7 @@ BID_TO_APPROVE, BID_TO_DECLINE, BID_TO_WITHDRAW, BID_TO_COMMIT = (_id(number) fo
 COMMITMENT, COMMITMENT_OVERDUE, COMMITMENT_DELIVERED, COMMITMENT_TO_REJECT = (_id(number) for number in range(61, 65))
 COMMENT, EVENT, OTHER = _id(71), _id(72), _id(99)
 SESSION_TO_END = _id(73)  # of the newcomer's, on a machine that was left
+IDENTITY = _id(74)  # the newcomer's, at Google
 
 # The keys to two sessions of the newcomer's, a way to a new password, a proof of the address: real ones are random
 # and told once.

@@ -16,9 +16,11 @@ from backend.core.ids import new_id
 from backend.core.statements import Statement, binds
 from backend.core.tokens import hash_secret, make_secret
 from backend.models.events import SubjectType
+from backend.models.identities import Identity, Provider
 from backend.models.users import EmailVerification, PasswordReset, RefreshToken, Session
 from backend.policies.users import Actor
 from backend.schemas.examples.demo import (
+    IDENTITY,
     REFRESH_TOKEN,
     REFRESH_TOKEN_TO_END,
     RESET_TOKEN,
@@ -29,6 +31,7 @@ from backend.services import security
 
 _OPEN = Statement(insert(Session).values(**binds("id", "user_id", "created_at")))
 _ADD_TOKEN = Statement(insert(RefreshToken).values(**binds("token_hash", "session_id", "created_at", "expires_at")))
+_LINK = Statement(insert(Identity).values(**binds("id", "user_id", "provider", "subject", "created_at")))
 _BY_MAIL = ("user_id", "id", "token_hash", "created_at", "expires_at")
 _OFFERS = (
     (RESET_TOKEN, Statement(insert(PasswordReset).values(**binds(*_BY_MAIL)))),
@@ -37,7 +40,7 @@ _OFFERS = (
 
 
 async def hand_out(tx: Tx, owner: Actor) -> None:
-    """A session for each refresh token, and what comes by mail; all last as long as any refresh token does."""
+    """A session for each refresh token, what comes by mail, an identity; all tokens last as long as that."""
     now = clock.now()
     expires = now + timedelta(seconds=tx.settings.refresh_expires_in)
     lost = (make_secret()[0], UUID(SESSION_TO_END))
@@ -48,6 +51,8 @@ async def hand_out(tx: Tx, owner: Actor) -> None:
         )
         subject = (SubjectType.USER, owner.id)
         await security.record(tx, security.line(owner, "session.opened", subject, session_id=session_id))
+    made_up = {"p_provider": Provider.GOOGLE.value, "p_subject": "nobody at Google"}
+    await _LINK.one(tx, p_id=UUID(IDENTITY), p_user_id=owner.id, p_created_at=now, **made_up)
     for token, offer in _OFFERS:
         await offer.one(
             tx,
