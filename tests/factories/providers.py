@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import warnings
 from base64 import urlsafe_b64encode
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from joserfc import jwt
-from joserfc.jwk import OctKey, RSAKey
+from joserfc.jwk import RSAKey
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
@@ -69,16 +70,17 @@ class Forger:
         }
         return {name: value for name, value in {**said, **instead}.items() if value is not None}
 
-    def signed(self, claims: dict[str, Any], key: RSAKey | OctKey | None = None, **header: str) -> str:
+    def signed(self, claims: dict[str, Any], key: RSAKey | None = None, **header: str) -> str:
         """The claims as an id token."""
         head = {"alg": "RS256", "kid": "one", **header}
         return jwt.encode(head, claims, key or self.key, algorithms=[head["alg"]])
 
     @staticmethod
-    def unsigned(claims: dict[str, Any], alg: str = "none") -> str:
-        """The claims without a signature."""
-        parts = (json.dumps(each).encode() for each in ({"alg": alg, "typ": "JWT"}, claims))
-        return ".".join(urlsafe_b64encode(each).rstrip(b"=").decode() for each in parts) + "."
+    def unsigned(claims: dict[str, Any], alg: str = "none", secret: bytes | None = None) -> str:
+        """The claims without a signature, or with one by a shared secret."""
+        head, body = (_encoded(json.dumps(each).encode()) for each in ({"alg": alg, "kid": "one"}, claims))
+        digest = hmac.digest(secret, f"{head}.{body}".encode(), "sha256") if secret else b""
+        return f"{head}.{body}.{_encoded(digest)}"
 
     def answers(self, id_token: str | None) -> None:
         """What the token endpoint says from now on."""
@@ -114,7 +116,7 @@ class GitHubStand:
 
     def _token(self, request: Request) -> Response:
         form = request.form
-        digest = urlsafe_b64encode(hashlib.sha256(form["code_verifier"].encode()).digest()).rstrip(b"=").decode()
+        digest = _encoded(hashlib.sha256(form["code_verifier"].encode()).digest())
         right = form["code"] in self.codes and (form["client_id"], form["client_secret"]) == (CLIENT, SECRET)
         if not right or digest != self.challenge:
             return _json({"error": "bad_verification_code", "error_description": "The code is incorrect or expired."})
@@ -131,6 +133,10 @@ class GitHubStand:
 def address(email: str, *, primary: bool = True, verified: bool = True) -> dict[str, Any]:
     """One line of GitHub's list of addresses."""
     return {"email": email, "primary": primary, "verified": verified, "visibility": "private"}
+
+
+def _encoded(value: bytes) -> str:
+    return urlsafe_b64encode(value).rstrip(b"=").decode()
 
 
 def _json(value: Any, status: int = 200) -> Response:

@@ -57,7 +57,8 @@ class Google:
         }
         more = {"nonce": asked.nonce, "client_id": self._client.id, "access_token": token.get("access_token")}
         try:
-            decoded = jwt.decode(token["id_token"], KeySet.import_key_set(keys), algorithms=ALGORITHMS)
+            public: Any = {"keys": [each for each in keys["keys"] if each["kty"] == "RSA"]}
+            decoded = jwt.decode(token["id_token"], KeySet.import_key_set(public), algorithms=ALGORITHMS)
             claims = CodeIDToken(decoded.claims, decoded.header, options, more)
             claims.validate(now=int(clock.now().timestamp()), leeway=LEEWAY)
             if not claims["sub"]:
