@@ -22,7 +22,13 @@ GOOD = {
     "MAIL_FROM": "BackDrop <hello@example.com>",
     "TRUSTED_PROXIES": "10.0.0.0/8, 2001:db8::1",
     "RATE_LIMIT": "600/minute",
+    "GOOGLE_CLIENT_ID": "1234.apps.googleusercontent.com",
+    "GOOGLE_CLIENT_SECRET": secrets.token_urlsafe(24),
+    "GITHUB_CLIENT_ID": "Ov23liExample",
+    "GITHUB_CLIENT_SECRET": secrets.token_urlsafe(24),
 }
+# Who offers a provider must say where browsers come back to.
+NO_PROVIDER: dict[str, str | None] = dict.fromkeys(name for name in GOOD if name.startswith(("GOOGLE_", "GITHUB_")))
 # What is wrong, the variable that must be named, and the changes that make it wrong. None takes a variable away.
 BAD: list[tuple[str, str, dict[str, str | None]]] = [
     ("no secret", "JWT_SECRET", {"JWT_SECRET": None}),
@@ -76,6 +82,19 @@ BAD: list[tuple[str, str, dict[str, str | None]]] = [
     ("a mail password without a user", "SMTP_USERNAME", {"SMTP_PASSWORD": "planted"}),
     ("mail from nowhere", "MAIL_FROM", {"MAIL_FROM": "BackDrop <planted@localhost>"}),
     ("a mail server that is none", "SMTP_URL", {"SMTP_URL": "https://planted.example"}),
+    ("a provider's id without its secret", "GOOGLE_CLIENT_SECRET", {"GOOGLE_CLIENT_SECRET": None}),
+    ("a provider's secret without its id", "GITHUB_CLIENT_ID", {"GITHUB_CLIENT_ID": None}),
+    ("a provider without a way back", "PUBLIC_URL", {"PUBLIC_URL": None}),
+    ("a provider without a frontend", "FRONTEND_URL", {"FRONTEND_URL": None}),
+    ("a way back without TLS", "PUBLIC_URL", {"PUBLIC_URL": "http://planted.example"}),
+    ("an issuer without TLS", "GOOGLE_ISSUER", {"GOOGLE_ISSUER": "http://planted.example"}),
+    ("a provider's page without TLS", "GOOGLE_AUTHORIZE_URL", {"GOOGLE_AUTHORIZE_URL": "http://planted.example"}),
+    ("tokens without TLS", "GOOGLE_TOKEN_URL", {"GOOGLE_TOKEN_URL": "http://planted.example/token"}),
+    ("keys without TLS", "GOOGLE_JWKS_URL", {"GOOGLE_JWKS_URL": "http://planted.example/jwks"}),
+    ("GitHub without TLS", "GITHUB_URL", {"GITHUB_URL": "http://planted.example"}),
+    ("an API that is no address", "GITHUB_API_URL", {"GITHUB_API_URL": "planted.example"}),
+    ("a sign-in that waits for days", "OAUTH_EXPIRES_IN", {"OAUTH_EXPIRES_IN": "864000"}),
+    ("a proof that ends at once", "EMAIL_VERIFICATION_EXPIRES_IN", {"EMAIL_VERIFICATION_EXPIRES_IN": "1"}),
     ("binaries that are not there", "PG_BIN", {"PG_BIN": "/planted"}),
 ]
 
@@ -95,11 +114,13 @@ def test_a_good_configuration_starts(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert not settings.docs
 
 
-@pytest.mark.parametrize("left_out", sorted(set(GOOD) - {"APP_ENV", "JWT_SECRET", "SMTP_HOST", "MAIL_FROM"}))
+@pytest.mark.parametrize(
+    "left_out", sorted(set(GOOD) - set(NO_PROVIDER) - {"APP_ENV", "JWT_SECRET", "SMTP_HOST", "MAIL_FROM"})
+)
 def test_what_has_a_safe_default_may_be_left_out(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, left_out: str
 ) -> None:
-    started(monkeypatch, tmp_path, {left_out: None})
+    started(monkeypatch, tmp_path, {**NO_PROVIDER, left_out: None})
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "10.1.2.3", "db"])
