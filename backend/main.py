@@ -59,8 +59,8 @@ ROUTERS = (
     excerpts.router,
     skus.router,
     matches.router,
-    users.router,
     identities.router,
+    users.router,
     operators.router,
     health.router,
 )

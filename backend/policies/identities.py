@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from backend.core.errors import Conflict, Forbidden
 from backend.models.users import Role
@@ -12,6 +13,7 @@ from backend.models.users import Role
 class Account:
     """What counts of an account here: `linked` when it has an identity at this provider already."""
 
+    id: UUID
     role: Role
     is_active: bool
     email_verified: bool
@@ -21,9 +23,9 @@ class Account:
 def must_let_in(account: Account) -> None:
     """Raises Forbidden for an account that nobody signs in to by another's word."""
     if not account.is_active:
-        raise Forbidden("This account is deactivated.", code="account_inactive")
+        raise Forbidden("This account is deactivated.", code="account_inactive", about=account.id)
     if account.role is Role.OPERATOR:
-        raise Forbidden("Operators sign in with their password.", code="operator_needs_password")
+        raise Forbidden("Operators sign in with their password.", code="operator_needs_password", about=account.id)
 
 
 def must_link(account: Account, provider: str) -> None:
@@ -34,12 +36,14 @@ def must_link(account: Account, provider: str) -> None:
             "There is an account with this e-mail address, and the address is not confirmed here yet. Sign in with"
             f" your password, confirm the address by the link in our mail, then sign in with {provider} again.",
             code="address_not_confirmed",
+            about=account.id,
         )
     if account.linked:
         raise Conflict(
             f"Another {provider} account is linked to the account with this e-mail address. Sign in as before,"
             f" unlink it, then sign in with {provider} again.",
             code="another_identity_linked",
+            about=account.id,
         )
 
 

@@ -90,7 +90,10 @@ async def test_a_newcomer_gets_an_account_with_the_role_that_was_asked_for(
     [identity] = ok(await ada.get("/auth/identities"))
     assert identity["provider"] == "google"
     events = [tuple(row) for row in await sql.fetch("SELECT action, subject_id::text FROM events ORDER BY at, id")]
-    assert events == [(each, user["id"]) for each in ("user.created", "identity.linked", "session.opened")]
+    assert events == [(each, user["id"]) for each in ("user.created", "identity.linked")]
+    opened = await sql.fetchrow("SELECT action, subject_id::text, client IS NOT NULL FROM security_events")
+    assert opened is not None
+    assert tuple(opened) == ("session.opened", user["id"], True), "as any sign-in"
     assert await sql.fetchval("SELECT data->>'provider' FROM events WHERE action = 'identity.linked'") == "google"
     assert await sql.fetchval("SELECT count(*) FROM mails") == 0, "there is nothing left to prove"
     text = await sql.fetchval("SELECT string_agg(e::text, ' ') FROM events e")

@@ -94,7 +94,7 @@ BAD: list[tuple[str, str, dict[str, str | None]]] = [
     ("GitHub without TLS", "GITHUB_URL", {"GITHUB_URL": "http://planted.example"}),
     ("an API that is no address", "GITHUB_API_URL", {"GITHUB_API_URL": "planted.example"}),
     ("a sign-in that waits for days", "OAUTH_EXPIRES_IN", {"OAUTH_EXPIRES_IN": "864000"}),
-    ("a proof that ends at once", "EMAIL_VERIFICATION_EXPIRES_IN", {"EMAIL_VERIFICATION_EXPIRES_IN": "1"}),
+    ("a proof that ends at once", "EMAIL_VERIFICATION_EXPIRES_IN", {"EMAIL_VERIFICATION_EXPIRES_IN": "77"}),
     ("binaries that are not there", "PG_BIN", {"PG_BIN": "/planted"}),
 ]
 

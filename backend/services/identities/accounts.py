@@ -72,7 +72,7 @@ async def whose(tx: Tx, provider: Provider, claimed: Claimed, role: Role | None)
             return _admitted(known)
         row = await _ACCOUNT.one(tx, p_user=user_id, p_provider=provider.name)
         assert row is not None
-        account = Account(Role(row["role"]), row["is_active"], row["email_verified"], row["linked"])
+        account = Account(user_id, Role(row["role"]), row["is_active"], row["email_verified"], row["linked"])
         policy.must_link(account, provider.title)
         actor = Actor(user_id, account.role)
     await _link(tx, actor, provider.name, claimed.subject)
@@ -80,9 +80,9 @@ async def whose(tx: Tx, provider: Provider, claimed: Claimed, role: Role | None)
 
 
 def _admitted(row: Record) -> Actor:
-    account = Account(Role(row["role"]), row["is_active"], email_verified=True, linked=True)
+    account = Account(row["id"], Role(row["role"]), row["is_active"], email_verified=True, linked=True)
     policy.must_let_in(account)
-    return Actor(row["id"], account.role)
+    return Actor(account.id, account.role)
 
 
 def _address(email: str | None) -> str | None:

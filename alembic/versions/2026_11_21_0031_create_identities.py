@@ -1,14 +1,14 @@
 """Create the identities that users have at other services, and the sign-ins on their way there.
 
 Revision ID: create_identities
-Revises: create_email_verifications
+Revises: fill_words
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "create_identities"
-down_revision = "create_email_verifications"
+down_revision = "fill_words"
 branch_labels = None
 depends_on = None
 
