@@ -179,7 +179,7 @@ async def test_an_id_of_another_kind_is_not_there(stage: Stage) -> None:
     kinds = [each for each in real if each != "sha256"]  # a digest that is not known is an answer
     for operation in KNOWN:
         for kind in [each for each in kinds if f"{{{each}}}" in operation.path]:
-            caller = callers(operation, "+")[0]
+            caller = callers(operation, "+.")[0]
             stage.ids = {**real, kind: real[kinds[kinds.index(kind) - 1]]}
             refused(await stage.call(caller, operation), 404)
             stage.ids = real
