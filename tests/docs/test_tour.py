@@ -46,6 +46,7 @@ async def test_the_tour_goes_from_signing_up_to_a_completed_placement(dsn: str, 
             "Pending",  # new terms
             "AwaitingFinalApproval",  # Cleo's yes
             "Accepted",  # Ada's yes
+            "True",  # the memo was issued
             "1800.0",  # what the project has
             "Delivered",
             "Completed",  # the commitment
