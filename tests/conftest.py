@@ -33,7 +33,7 @@ from backend.services import maintenance
 from tests import databases
 from tests.contract import must_keep_contract
 from tests.databases import TEMPLATE, on_database
-from tests.factories.scripts import Scripts
+from tests.factories.scripts import Scripts, read_here
 from tests.factories.world import World
 
 SERVER = "BACKDROP_TEST_SERVER"
@@ -190,6 +190,7 @@ def world(client: httpx2.AsyncClient, database: Database) -> Iterator[World]:
 
 
 @pytest.fixture
-def scripts(world: World, database: Database, storage: Storage) -> Scripts:
-    """The reading of scripts."""
+def scripts(world: World, database: Database, storage: Storage, monkeypatch: pytest.MonkeyPatch) -> Scripts:
+    """The reading of scripts, without a process for each."""
+    monkeypatch.setattr("backend.jobs.scripts.read_in_child", read_here)
     return Scripts(world, database, storage)

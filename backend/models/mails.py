@@ -25,6 +25,7 @@ class MailKind(StrEnum):
     HOLD_ENDING = "hold_ending"
     BID_COMMITTED = "bid_committed"
     DELIVERED = "delivered"
+    SCENE_FLAGGED = "scene_flagged"
 
 
 class MailStatus(StrEnum):

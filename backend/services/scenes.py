@@ -164,8 +164,8 @@ async def claim(tx: Tx) -> Claimed | None:
     return Claimed(**{name: row[name] for name in Claimed.__slots__})
 
 
-async def finish(tx: Tx, claimed: Claimed, scenes: Sequence[dict[str, Any]], reason: str | None) -> None:
-    """Keep the scenes, or why there are none. A draft that another worker finished meanwhile is left as it is."""
+async def finish(tx: Tx, claimed: Claimed, scenes: Sequence[dict[str, Any]], reason: str | None) -> bool:
+    """Keep the scenes, or why there are none. Answers False for a draft that another worker finished meanwhile."""
     status = ScriptStatus.UNREADABLE if reason is not None else ScriptStatus.READY
     finished = await _FINISH.value(
         tx,
@@ -176,7 +176,7 @@ async def finish(tx: Tx, claimed: Claimed, scenes: Sequence[dict[str, Any]], rea
         p_finished_at=clock.now(),
     )
     if finished is None:
-        return
+        return False
     rows = [_row(claimed, position, scene) for position, scene in enumerate(scenes, 1)]
     if rows:
         await _ADD_SCENE.many(tx, rows)
@@ -189,6 +189,7 @@ async def finish(tx: Tx, claimed: Claimed, scenes: Sequence[dict[str, Any]], rea
         scenes=len(rows),
     )
     await events.record(tx, line)
+    return True
 
 
 def _row(claimed: Claimed, position: int, scene: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Lock, decide, save: what every change of a deal shares (house.md).
 
 `locking` takes the rows, the decisions are pure (`policies`), `saving` writes what a decision means, and `ending`
-what it means for others.
+what it means for others. `following` writes what a new draft of the script means for deals.
 """
 
 from backend.services.deals.ending import (
@@ -13,6 +13,7 @@ from backend.services.deals.ending import (
     write_confirmed,
     write_overdue,
 )
+from backend.services.deals.following import Fate, follow_draft, lock_named
 from backend.services.deals.locking import (
     PLACEMENT,
     SITUATION,
@@ -43,6 +44,7 @@ __all__ = [
     "PLACEMENT",
     "SITUATION",
     "SYSTEM",
+    "Fate",
     "Locked",
     "LockedCommitment",
     "Who",
@@ -53,10 +55,12 @@ __all__ = [
     "end",
     "end_bid",
     "expire_slot",
+    "follow_draft",
     "follow_scene",
     "hold_until",
     "lock",
     "lock_commitment",
+    "lock_named",
     "placement",
     "release",
     "remove_slots",

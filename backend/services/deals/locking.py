@@ -1,6 +1,7 @@
 """Lock: the deal a caller may see, with its rows held and judged at one moment.
 
-The only row locks on deals are taken here and in `ending.py`, in the one order: slots by id, bids by id, commitment.
+The only row locks on deals are taken here, in `ending.py` and in `following.py`, in the one order: slots by id, bids by
+id, commitment.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ from backend.schemas.examples.demo import Person
 from backend.schemas.projects import ProjectIn
 from backend.schemas.slots import SlotIn
 from backend.schemas.users import ProfilePatch
-from backend.services import bidding, catalogues, comments, fulfilment, projects, scenes, skus, slots, users
+from backend.services import bidding, catalogues, comments, drafts, fulfilment, projects, scenes, skus, slots, users
 from backend.services.users import NewUser
 
 _NO_MAIL = ProfilePatch.model_validate({"mailNotifications": False})
@@ -104,7 +104,7 @@ class Stage:
         assert claimed is not None
         found = read_scenes(BytesIO(_content(file_name)), PurePath(file_name).suffix)
         with ids.given(*map(UUID, scene_ids)):
-            await scenes.finish(self.tx, claimed, [scene.values() for scene in found], None)
+            await drafts.finish(self.tx, claimed, [scene.values() for scene in found], None)
 
     async def scenes(self, creator: Actor, project: UUID) -> list[str]:
         """The ids of the scenes of a script, in their order."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from asyncpg import Record
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from sqlalchemy import and_, bindparam, select
 from sqlalchemy.orm import aliased
@@ -20,10 +21,11 @@ from backend.core.statements import Statement
 from backend.core.tokens import derive_secret, hash_secret
 from backend.core.version import NAME
 from backend.integrations.mail import Letter
-from backend.models.bids import Bid
+from backend.models.bids import Bid, BidStatus
 from backend.models.commitments import Commitment, CommitmentStatus
 from backend.models.mails import MailKind
 from backend.models.projects import Project
+from backend.models.scenes import SceneStatus
 from backend.models.slots import Slot
 from backend.models.terms import Terms
 from backend.models.users import EmailVerification, PasswordReset, User
@@ -51,6 +53,7 @@ _DEAL = Statement(
         Bid.buyer_id,
         policy.EFFECTIVE_STATUS.label("status"),
         policy.HOLDS_NOW.label("holds"),
+        Bid.scene_status,
         Terms.amount,
         Slot.scene_ref,
         Slot.hold_expires_at,
@@ -129,6 +132,8 @@ async def _about_deal(db: Db, kind: MailKind, bid_id: UUID, recipient_id: UUID) 
     deal = await _DEAL.one(db, p_bid=bid_id, p_now=clock.now())
     if deal is None or (kind is MailKind.HOLD_ENDING and not deal["holds"]):
         return None
+    if kind is MailKind.SCENE_FLAGGED and not _is_flagged(deal):
+        return None
     to_buyer = recipient_id == deal["buyer_id"]
     return {
         **deal,
@@ -136,3 +141,8 @@ async def _about_deal(db: Db, kind: MailKind, bid_id: UUID, recipient_id: UUID) 
         "other": deal["creator_name"] if to_buyer else deal["buyer_name"],
         "amount": written_out(deal["amount"], db.settings.currency),
     }
+
+
+def _is_flagged(deal: Record) -> bool:
+    """Whether there is still something to tell: the scene is not back, no other was offered, the deal goes on."""
+    return bool(deal["scene_status"] != SceneStatus.CURRENT.value and deal["status"] != BidStatus.DECLINED.value)
