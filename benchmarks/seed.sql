@@ -25,9 +25,9 @@ SELECT i, s, k, bench_buyer(s * 31 + k * 7919) AS b, now() - interval '1 year' +
          ELSE 'Pending' END AS state
 FROM (SELECT i, 1 + (i - 1) % {slots} AS s, (i - 1) / {slots} AS k FROM generate_series(1, {bids}::bigint) AS i) AS numbers;
 --
-INSERT INTO users (id, email, name, role, password_hash, eligibility_rules, is_active, created_at, updated_at)
+INSERT INTO users (id, email, name, role, password_hash, eligibility_rules, allow_matching, is_active, created_at, updated_at)
 SELECT bench_id(1, n), 'user' || n || '@example.com', 'User ' || n, role, '{digest}',
-    CASE WHEN role = 'Merchant' THEN '{{}}'::text[] END, true, now() - interval '1 year', now() - interval '1 year'
+    CASE WHEN role = 'Merchant' THEN '{{}}'::text[] END, role = 'Merchant', true, now() - interval '1 year', now() - interval '1 year'
 FROM (SELECT n, CASE WHEN n <= 3 THEN 'Operator' WHEN n % 4 = 0 THEN 'Creator' WHEN n % 4 = 1 THEN 'Merchant'
                      ELSE 'Advertiser' END AS role
       FROM generate_series(1, {users}) AS n) AS people;
@@ -69,8 +69,12 @@ SELECT id, word, points FROM slots, word_points(slot_document(scene_ref, descrip
 INSERT INTO slot_invitees (slot_id, user_id, created_at)
 SELECT bench_id(4, s), bench_id(1, bench_buyer(s + k)), now() FROM generate_series(3, {slots}, 10) AS s, generate_series(1, 3) AS k;
 --
-INSERT INTO skus (id, merchant_id, title, price, margin, tags, external_id, created_at, updated_at)
-SELECT bench_id(7, n * 10 + k), bench_id(1, n), 'Product ' || k || ' of ' || n, 19.75 + k, 40, '{{}}', 'sku-' || k, now(), now()
+-- Each has words that a fifth of all slots say.
+INSERT INTO skus (id, merchant_id, title, price, margin, tags, description, external_id, created_at, updated_at)
+SELECT bench_id(7, n * 10 + k), bench_id(1, n), 'Product ' || k || ' of ' || n, 19.75 + k, 40,
+    ARRAY[(ARRAY['coffee', 'watch', 'car', 'coat', 'laptop'])[k], 'number ' || n],
+    (ARRAY['For a cup', 'On a wrist at dawn', 'Leaves the lot', 'From a hook in a bar', 'Out of any lot'])[k],
+    'sku-' || k, now(), now()
 FROM generate_series(5, {users}, 4) AS n, generate_series(1, 5) AS k;
 --
 INSERT INTO bids (id, slot_id, creator_id, buyer_id, modality, status, terms_version, creator_approved_version,
