@@ -11,7 +11,7 @@ from itertools import islice
 
 from backend.core.tokens import Claims, make_access_token
 from benchmarks.load import Call
-from benchmarks.seed import BID, GENRES, SESSION, SLOT, USER, Size, made_id
+from benchmarks.seed import BID, GENRES, SESSION, SKU, SLOT, USER, Size, made_id
 from benchmarks.servers import SECRET
 
 MOST = 12_000  # calls that no round of a few seconds can use up
@@ -62,6 +62,7 @@ class Work:
             Row("place", "place a bid, 16 clients on many slots", 16, self.places, 201),
             Row("stampede", "place, 64 clients on one slot", 64, self.stampede, 201),
             Row("approve", "approve", 16, self.approvals),
+            Row("matches", "50 slots that fit a SKU", 8, self.matches),
         ]
 
     def more_rows(self) -> list[Row]:
@@ -84,6 +85,14 @@ class Work:
         """Slots by genre and price, as 200 buyers ask."""
         queries = [f"genre={self.random.choice(GENRES)}&minPrice={1000 + n % 200}&limit=50" for n in range(200)]
         return [Call("GET", f"/api/v1/slots?{query}", token(self.a_buyer())) for query in queries]
+
+    def matches(self) -> list[Call]:
+        """Slots for a product of each of 200 merchants; a fifth of all slots say each of its words."""
+        merchants = [self.size.buyer(3 * number) for number in range(200)]
+        return [
+            Call("GET", f"/api/v1/skus/{made_id(SKU, n * 10 + 2 + n // 4 % 4)}/matches?limit=50", token(n))
+            for n in merchants
+        ]
 
     def slots(self) -> list[Call]:
         """Slots one by one."""

@@ -61,18 +61,18 @@ class Statement:
     Run it with every bind as a keyword; a missing one raises KeyError, so nothing is silently NULL.
     """
 
-    __slots__ = ("_changes", "_names", "sql")
+    __slots__ = ("_changes", "names", "sql")
 
     def __init__(self, statement: Executable) -> None:
         compiled = statement.compile(dialect=_dialect)  # type: ignore[attr-defined]
         self.sql = str(compiled)
-        self._names: Sequence[str] = tuple(compiled.positiontup or ())
+        self.names: Sequence[str] = tuple(compiled.positiontup or ())
         # The table whose rows it changes or takes away: who keeps a copy of them hears of it (Database.watchers).
         self._changes = str(statement.table) if isinstance(statement, Update | Delete) else None
 
     def arguments(self, binds: dict[str, Any]) -> list[Any]:
         """The binds in the order of the SQL text."""
-        return [binds[name] for name in self._names]
+        return [binds[name] for name in self.names]
 
     async def _fetch(self, db: Db, binds: dict[str, Any]) -> list[Record]:
         if self._changes is not None:

@@ -21,7 +21,15 @@ import jwt
 import msgspec
 from uuid_utils.compat import uuid7
 
+from backend.policies.matches import RULES
+from backend.services.matches.pairs import slots_for_sku
+from backend.services.matches.words import asked
+
 SECRET = os.environ["JWT_SECRET"]
+# Words and rules have no quicker form: this program sends the product's own statement and says its sentences.
+MATCH, _ = slots_for_sku(failing=False, after=False)
+SAYS = """SELECT word, points FROM skus LEFT JOIN word_points(sku_document(title, tags, description)) ON true
+    WHERE id = $1 AND merchant_id = $2 AND removed_at IS NULL"""
 encode = msgspec.json.Encoder(decimal_format="number").encode
 Row = asyncpg.Record
 
@@ -108,6 +116,39 @@ def slot_of(row: Row) -> dict[str, Any]:
         },
         "createdAt": row[19],
         "updatedAt": row[20],
+    }
+
+
+def match_of(row: Row) -> dict[str, Any]:
+    """A match as the product shows it to the merchant."""
+    facts = {name[1:]: value for name, value in row.items() if name[0] == "_"}
+    names = ("id", "projectId", "creatorId", "sceneRef", "sceneId", "sceneStatus", "description", "type")
+    names += (
+        "pricingFloor",
+        "modality",
+        "status",
+        "visibility",
+        "constraints",
+        "excludedCategories",
+        "biddingClosesAt",
+    )
+    demographics = {name: row[f"project.demographics.{name}"] for name in ("ageStart", "ageEnd", "gender")}
+    project = {name: row[f"project.{name}"] for name in ("id", "title", "genre", "productionWindow")}
+    return {
+        "score": row["_score"],
+        "matched": row["_matched"],
+        "categories": row["_categories"],
+        "rules": [
+            {"rule": rule.name, "passed": passed, "detail": rule.say(facts, passed, True)}
+            for rule in RULES
+            for passed in (facts[f"passed_{rule.name}"],)
+        ],
+        "slot": {
+            **{name: row[name] for name in names},
+            "project": {**project, "demographics": demographics},
+            "createdAt": row["createdAt"],
+            "updatedAt": row["updatedAt"],
+        },
     }
 
 
@@ -210,6 +251,18 @@ class Floor:
             )
         return 200, encode([slot_of(row) for row in rows[:limit]]), b""
 
+    async def matches(self, scope: dict[str, Any], _: bytes) -> tuple[int, bytes, bytes]:
+        """GET /skus/{id}/matches?limit."""
+        sku_id, limit = UUID(scope["path"][13:-8]), int(dict(parse_qsl(scope["query_string"].decode()))["limit"])
+        async with self.signed_in(scope) as (connection, actor, _role):
+            said = await connection.fetch(SAYS, sku_id, actor)
+            if not said:
+                raise Answer(404)
+            binds = asked({row["word"]: row["points"] for row in said})
+            binds |= {"p_actor": actor, "p_now": datetime.now(UTC), "p_sku": sku_id, "p_limit": limit + 1}
+            rows = await connection.fetch(MATCH.sql, *MATCH.arguments(binds))
+        return 200, encode([match_of(row) for row in rows[:limit]]), b""
+
     async def slot(self, scope: dict[str, Any], _: bytes) -> tuple[int, bytes, bytes]:
         """GET /slots/{id}."""
         async with self.signed_in(scope) as (connection, actor, _role):
@@ -288,11 +341,13 @@ class Floor:
         return 200, answer, b""
 
     def find(self, method: str, path: str) -> Callable[[dict[str, Any], bytes], Awaitable[tuple[int, bytes, bytes]]]:
-        """The five calls."""
+        """The six calls."""
         if method == "POST":
             return self.place if path.endswith("/bids") else self.approve
         if path == "/api/v1/slots":
             return self.slots
+        if path.startswith("/api/v1/skus/"):
+            return self.matches
         return self.slot if path.startswith("/api/v1/slots/") else self.bid
 
     async def lifespan(self, receive: Any, send: Any) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -20,12 +21,15 @@ from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.security import OAuth2PasswordBearer
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
-from sqlalchemy import and_, exists, func, or_, select
+from sqlalchemy import and_, exists, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import joinedload, selectinload
 from starlette.middleware.base import BaseHTTPMiddleware
 from uuid_utils.compat import uuid7
 
+from backend.policies.matches import RULES
+from backend.services.matches.pairs import slots_for_sku
+from backend.services.matches.words import asked
 from benchmarks.programs.tables import (
     Approval,
     Bid,
@@ -88,6 +92,20 @@ class SlotOut(Out):
     project: ProjectOut
     created_at: datetime
     updated_at: datetime
+
+
+class Verdict(Out):
+    rule: str
+    passed: bool
+    detail: str
+
+
+class MatchOut(Out):
+    score: Number
+    matched: list[str]
+    categories: list[str]
+    rules: list[Verdict]
+    slot: SlotOut
 
 
 class Person(Out):
@@ -322,6 +340,40 @@ async def list_slots(
         query = query.where(Slot.pricing_floor >= min_price)
     query = query.order_by(Slot.created_at.desc(), Slot.id.desc()).limit(limit)
     return [slot_out(slot) for slot in (await db.scalars(query)).all()]
+
+
+# The product's statement, with names where it has numbers.
+MATCH, _ = slots_for_sku(failing=False, after=False)
+MATCHES = text(re.sub(r"\$(\d+)", lambda each: f":{MATCH.names[int(each[1]) - 1]}", MATCH.sql))
+SAYS = text("""SELECT word, points FROM skus LEFT JOIN word_points(sku_document(title, tags, description)) ON true
+    WHERE id = :id AND merchant_id = :actor AND removed_at IS NULL""")
+
+
+@app.get("/api/v1/skus/{sku_id}/matches", response_model=list[MatchOut])
+async def match_slots(db: Db, user: Me, sku_id: UUID, limit: Annotated[int, Query(le=1000)] = 1000) -> list[MatchOut]:
+    """Slots that fit a SKU: found by SQL, loaded as entities."""
+    said = (await db.execute(SAYS, {"id": sku_id, "actor": user.id})).all()
+    if not said:
+        raise HTTPException(404)
+    binds = asked({row.word: row.points for row in said})
+    binds |= {"p_actor": user.id, "p_now": datetime.now(UTC), "p_sku": sku_id, "p_limit": limit}
+    rows = (await db.execute(MATCHES, binds)).mappings().all()
+    ids = [row["id"] for row in rows]
+    loaded = await db.scalars(select(Slot).options(joinedload(Slot.project)).where(Slot.id.in_(ids)))
+    slots = {slot.id: slot for slot in loaded}
+    return [match_out(dict(row), slots[row["id"]]) for row in rows]
+
+
+def match_out(row: dict[str, Any], slot: Slot) -> MatchOut:
+    """A match as it goes out."""
+    facts = {name[1:]: value for name, value in row.items() if name[0] == "_"}
+    rules = []
+    for rule in RULES:
+        passed = facts[f"passed_{rule.name}"]
+        rules.append(Verdict(rule=rule.name, passed=passed, detail=rule.say(facts, passed, True)))
+    return MatchOut(
+        score=row["_score"], matched=row["_matched"], categories=row["_categories"], rules=rules, slot=slot_out(slot)
+    )
 
 
 @app.get("/api/v1/slots/{slot_id}", response_model=SlotOut)
