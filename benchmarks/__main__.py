@@ -45,9 +45,7 @@ def must_answer_alike(programs: dict[str, Server], work: Work) -> None:
                 assert answer == expected, f"{name} answers {call.path} otherwise:\n{answer}\n{expected}"
     for call in work.matches()[:20]:  # the same values: 0.4 is not written 0.40 by every program
         given = {name: servers.answers(each.port, call.path, call.token) for name, each in programs.items()}
-        values = {
-            name: json.loads(body) for name, (status, body) in given.items() if name not in PEERS and status == 200
-        }
+        values = {name: json.loads(body) for name, (_, body) in given.items() if name not in PEERS}
         assert len(values["product"]) == 50, (call.path, given["product"])
         assert all(value == values["product"] for value in values.values()), values
 

@@ -28,7 +28,7 @@ Failing = Annotated[bool, Query(description="Those that break a rule, instead of
 )
 async def find_slots(sku_id: UUID, doors: Doors, page: Paged, failing: Failing = False) -> Response:
     """For one of your SKUs the slots that you may see, best first, with the verdict of every rule and the words in
-    common. At most 300 are weighed."""
+    common. The best 200 are weighed."""
     return await doors.read(matches.find_slots, sku_id, page, failing=failing)
 
 

@@ -344,7 +344,7 @@ async def list_slots(
 
 # The product's statement, with names where it has numbers.
 MATCH, _ = slots_for_sku(failing=False, after=False)
-MATCHES = text(re.sub(r"\$(\d+)", lambda each: f":{MATCH.names[int(each[1]) - 1]}", MATCH.sql))
+MATCHES = text(re.sub(r"\$(\d+)", lambda each: f":{MATCH.names[int(each[1]) - 1]} ", MATCH.sql))
 SAYS = text("""SELECT word, points FROM skus LEFT JOIN word_points(sku_document(title, tags, description)) ON true
     WHERE id = :id AND merchant_id = :actor AND removed_at IS NULL""")
 

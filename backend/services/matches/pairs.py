@@ -31,7 +31,7 @@ from backend.services.matches.words import PRIOR
 
 _PER_WORD = 500  # the best and newest slots of each word
 _FOUND = 10_000  # of which the best are asked for
-_CANDIDATES = 300  # that are looked at closely
+_CANDIDATES = 200  # that are looked at closely
 _NEWEST_SKUS = 500
 
 SKU: Shape[None] = Shape(MatchedSku, {name: getattr(Sku, name) for name in MatchedSku.model_fields})

@@ -49,19 +49,32 @@ def _things() -> Mapping[str, list[_Thing]]:
     return found
 
 
+@cache
+def _uses() -> Mapping[str, list[tuple[_Thing, int]]]:
+    """The lexicon by word: of which things it is which part."""
+    found: dict[str, list[tuple[_Thing, int]]] = defaultdict(list)
+    for things in _things().values():
+        for thing in things:
+            for part, forms in enumerate(thing.parts):
+                for word in forms:
+                    found[word].append((thing, part))
+    return found
+
+
 def categories_of(words: Iterable[str]) -> list[str]:
-    """The categories that these words speak of: all words of one of their things are there."""
-    said = set(words)
-    return sorted(
-        category
-        for category, things in _things().items()
-        if any(all(not said.isdisjoint(forms) for forms in thing.parts) for thing in things)
-    )
+    """The categories that these words speak of: all parts of one of their things are there."""
+    there: dict[_Thing, set[int]] = defaultdict(set)
+    for word in words:
+        for thing, part in _uses().get(word, ()):
+            there[thing].add(part)
+    return sorted({thing.category for thing, parts in there.items() if len(parts) == len(thing.parts)})
 
 
 def _called(labels: Iterable[str]) -> list[str]:
     """The categories that go by one of these labels; the rule in SQL judges, this only chooses what it looks at."""
     wanted = {_plain(label) for label in labels}
+    if not wanted:
+        return []
     return [category for category in _things() if _plain(category) in wanted]
 
 
