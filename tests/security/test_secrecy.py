@@ -25,7 +25,6 @@ from tests.security.stage import BASE
 
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 READS = [each for each in operations() if each.method == "get" and each.path.startswith(f"{BASE}/")]
-COFFEE = "1133"  # the category of a thermos
 
 
 class Script:
@@ -93,23 +92,17 @@ def _queries(operation: Operation, script: Script) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-async def stage(world: World, scripts: Scripts, sql: Sql) -> Stage:
-    """Slots of scenes 2 (from a suggestion, public), 3 (private) and 4 (by hand, private); scene 1 is nobody's."""
+async def stage(world: World, scripts: Scripts) -> Stage:
+    """Slots of scenes 2 and 3 (from suggestions; the second is private) and 4 (by hand, private); 1 is nobody's."""
     script = Script()
     cleo = await world.creator()
     project = await scripts.project(cleo, script.content(1, 2, 3, 4))
-    scenes = {each["number"]: each for each in await scripts.scenes(cleo, project)}
+    last = (await scripts.scenes(cleo, project))[3]
     slots = {
-        number: await world.slot(
-            cleo,
-            project,
-            sceneId=scenes[number]["id"],
-            visibility="Public" if number == "2" else "Private",
-        )
-        for number in "234"
+        "2": await _suggested(cleo, project, "2", "Public"),
+        "3": await _suggested(cleo, project, "3", "Private"),
+        "4": await world.slot(cleo, project, sceneId=last["id"], visibility="Private"),
     }
-    for number in "23":
-        await sql.execute("UPDATE slots SET suggested_category = $1 WHERE id = $2", COFFEE, slots[number]["id"])
     bidder, invited, partner = await world.advertiser(), await world.advertiser(), await world.merchant()
     await _invite(cleo, slots["3"], invited, partner)
     await _invite(cleo, slots["4"], partner)
@@ -158,6 +151,15 @@ async def stage(world: World, scripts: Scripts, sql: Sql) -> Stage:
         "nobody": set(),
     }
     return Stage(script, people, ids, may)
+
+
+async def _suggested(creator: Person, project: dict[str, Any], scene: str, visibility: str) -> dict[str, Any]:
+    """The slot of the thermos in a scene."""
+    found = ok(await creator.get(f"/projects/{project['id']}/slot-suggestions"))
+    [thermos] = [each for each in found if each["scene"]["number"] == scene]
+    body = {"suggestionIds": [thermos["id"]], "visibility": visibility, "pricingFloor": 1000}
+    [slot] = ok(await creator.post(f"/projects/{project['id']}/slots/from-suggestions", body))
+    return dict(slot)
 
 
 async def _invite(creator: Person, slot: dict[str, Any], *buyers: Person) -> None:
