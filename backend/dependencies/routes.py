@@ -19,6 +19,7 @@ from backend.dependencies import calls
 from backend.dependencies.documentation import SIGNED_IN
 from backend.dependencies.doors import Door, claims_of, needs_sign_in
 from backend.dependencies.limits import general
+from backend.dependencies.security import note_reading
 
 API = "/api/v1"
 
@@ -67,7 +68,7 @@ class Route(APIRoute):
             try:
                 if media_type is not None:
                     await _must_be(media_type, strict)
-                return await handle(strict)
+                response = await handle(strict)
             except (RequestValidationError, HTTPException, Problem) as caught:
                 # FastAPI wraps what reading the body raises; the cause is what is meant.
                 error = caught.__cause__ if isinstance(caught.__cause__, Problem) else caught
@@ -75,6 +76,8 @@ class Route(APIRoute):
                 if private and early:
                     await Door(strict).must_be_signed_in()
                 raise error from None
+            note_reading(request)
+            return response
 
         return judge
 

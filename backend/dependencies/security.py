@@ -10,7 +10,9 @@ from backend.core.logging import request_id
 from backend.core.proxies import client_digest
 from backend.core.tally import Tally
 from backend.dependencies.doors import address_of
+from backend.models.users import Role
 from backend.policies.security import Caller, Sighting, seen, sighting_of
+from backend.policies.users import Actor
 
 # Different lines a minute and process; what is more is counted together in one.
 MOST_A_MINUTE = 300
@@ -29,9 +31,11 @@ def note_refusal(request: Request, problem: Problem) -> None:
         _note(request, sighting_of(problem, caller_of(request), operation))
 
 
-def note(request: Request, action: str) -> None:
-    """Count what a signed-in caller has been given, such as every account's address."""
-    _note(request, seen(action, request.scope["state"]["route"], caller_of(request)))
+def note_reading(request: Request) -> None:
+    """Count what an operator was shown: they see everything, so that they looked is on the record."""
+    actor: Actor | None = request.scope["state"].get("actor")
+    if actor is not None and actor.role is Role.OPERATOR and request.method == "GET":
+        _note(request, seen("operator.read", request.scope["state"]["route"], caller_of(request)))
 
 
 def _note(request: Request, sighting: Sighting | None) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -29,6 +31,7 @@ from tests.security.test_matrix import KNOWN, callers
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Line: TypeAlias = dict[str, Any]
 EMAIL = "advertiser1@example.com"
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -358,11 +361,30 @@ async def test_an_operator_follows_a_client_a_request_and_a_role(world: World, l
         refused(await olga.get("/operator/events", params=wrong), 422)
 
 
-async def test_what_an_operator_reads_of_everyone_is_on_the_record(world: World, lines: Any) -> None:
-    olga = await world.operator()
+async def test_what_an_operator_looks_at_is_on_the_record_by_the_minute(world: World, lines: Any) -> None:
+    ada, olga = await world.advertiser(), await world.operator()
     await lines()
-    ok(await olga.get("/operator/users"))
-    assert [_said(each) for each in await lines()] == [("accounts.listed", olga.id, olga.id, 1)]
+    for _ in range(3):
+        ok(await olga.get("/operator/users"))
+    ok(await olga.get("/bids"))
+    ok(await ada.get("/bids"))
+    ok(await olga.patch("/auth/me", {"name": "Olga"}))
+    assert [(*_said(each), each["data"]["operation"]) for each in await lines()] == [
+        ("operator.read", olga.id, olga.id, 3, "listUsers"),
+        ("operator.read", olga.id, olga.id, 1, "listBids"),
+    ]
+
+
+def test_every_kind_of_line_is_written_down() -> None:
+    """The table of docs/security.md has every action that is in the code, and no other."""
+    text = (ROOT / "docs" / "security.md").read_text()
+    table = text[text.index("## What is on the record") : text.index("## Logs")]
+    kind = r"(?:session|password|token|access|memo|operator|record)\.[a-z_]+"
+    written = {
+        each for path in (ROOT / "backend").rglob("*.py") for each in re.findall(f'"({kind})"', path.read_text())
+    }
+    assert set(re.findall(f"`({kind})`", table)) == written
+    assert len(written) >= 12
 
 
 async def test_a_memo_that_leaves_is_on_the_record_before_it_does(world: World, lines: Any) -> None:
