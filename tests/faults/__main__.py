@@ -14,6 +14,12 @@ import time
 LONG = {
     "races": ("tests.races.long:races", 5),
     "stampedes": ("tests.races.long:stampedes", 100),
+    "terms": ("tests.races.long:terms", 500),
+    "keys": ("tests.faults.long:keys", 50),
+    "commits": ("tests.faults.long:commits", 1000),
+    "bulk": ("tests.races.long:bulk", 50),
+    "hangs": ("tests.faults.long:hangs", 10),
+    "unguarded": ("tests.faults.long:unguarded", 1),
     "api-kills": ("tests.faults.long:api_kills", 200),
     "postgres-kills": ("tests.faults.long:postgres_kills", 40),
     "vanishing": ("tests.faults.long:vanishing_clients", 2000),

@@ -25,6 +25,9 @@ WRITERS = 16
 PAUSE_SECONDS = 0.02  # between a writer's calls: without it they take the processors from whoever starts anew
 HEAL_SECONDS = 5.0
 ANSWER_SECONDS = 2.0
+HANG_ANSWER_SECONDS = (
+    8.0  # its turn (DB_WAIT_SECONDS), then an answer that does not come (DB_STATEMENT_SECONDS and one)
+)
 
 
 @dataclass(slots=True)
@@ -182,6 +185,49 @@ async def kill_postgres(folder: Path, arena: Arena) -> float:
     await asyncio.sleep(0.2)
     await until(returned, 60, "PostgreSQL is not started again")
     return await until(lambda: served(arena), 60, "the service does not heal")
+
+
+def processes_of_postgres(folder: Path) -> list[int]:
+    """The server's main process and all that it has started."""
+    main = postmaster(folder)
+    found = [main]
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text().rpartition(")")[2].split()
+        except OSError:  # it has ended meanwhile
+            continue
+        if int(fields[1]) == main:
+            found.append(int(entry.parent.name))
+    return found
+
+
+async def while_hanging(server: Server, folder: Path, dsn: str, rounds: int) -> Notes:
+    """PostgreSQL stands still under 16 writers, so many times for six seconds each, and goes on."""
+    arena = Arena(dsn, [server.url])
+    notes = Notes(folder / "acknowledged")
+    notes.log.touch()
+    writers, stop = await bids(arena), asyncio.Event()
+    tasks = [asyncio.create_task(write(arena, member, bid, notes, stop)) for member, bid in writers]
+    for _ in range(rounds):
+        before, refused = notes.acknowledged, notes.refused
+        await until(lambda before=before: _more(notes, before), 30, "nothing is written")
+        stopped = processes_of_postgres(folder)
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            await asyncio.sleep(6)
+            async with Wire(server.url, timeout=5) as wire:
+                health = await wire.call("GET", "/healthz")
+            assert (health.status, "retry-after" in health.headers) == (503, True), health.status
+        finally:
+            for pid in stopped:
+                os.kill(pid, signal.SIGCONT)
+        notes.slowest_healing = max(notes.slowest_healing, await until(lambda: served(arena), 60, "it does not heal"))
+        assert notes.refused > refused, "nobody noticed"
+    stop.set()
+    await asyncio.gather(*tasks)
+    await verify(arena, notes)
+    return notes
 
 
 async def served(arena: Arena) -> bool:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 
 from backend.integrations.postgres import embedded_postgres
 from tests.commands.running import data_folder, serving
-from tests.faults import kills, vanishing
+from tests.faults import commits as all_commits
+from tests.faults import invariants, kills, vanishing
+from tests.faults import keys as one_key
 from tests.faults.arena import SECRET, Arena, small_arena
-from tests.faults.servers import TWO_WORKERS, two_workers
-from tests.faults.wire import Unanswered
+from tests.faults.servers import TWO_WORKERS, two_servers, two_workers
+from tests.faults.wire import Answer, Unanswered
 
 
 def _kills(rounds: int, *, postgres: bool) -> str:
@@ -98,3 +102,65 @@ def slow_clients(count: int) -> str:
     assert slowest < vanishing.HEALTH_SECONDS, words
     assert growth < 50, words
     return words
+
+
+def keys(count: int) -> str:
+    """R4: so many keys, 100 calls each over two processes, then two others."""
+
+    async def fight(arena: Arena) -> list[tuple[str, Answer, str]]:
+        used = []
+        for number, slot in enumerate(arena.slots[:-1]):
+            first = await one_key.must_have_one_effect(arena, slot, f"key {number}")
+            await one_key.must_stand_for_its_own(arena, slot, arena.slots[-1], first, f"key {number}")
+            used.append((slot, first, f"key {number}"))
+        return used
+
+    async def again(arena: Arena, urls: list[str], used: list[tuple[str, Answer, str]]) -> None:
+        for number, (slot, first, key) in enumerate(used):
+            await one_key.must_be_known_at(urls[number % 2], arena.buyers[0], slot, first, key)
+        await invariants.must_hold(arena.dsn)
+
+    with data_folder() as folder, embedded_postgres(folder, max_connections=200) as dsn:
+        with two_servers(folder, dsn) as servers:
+            urls = [server.url for server in servers]
+            arena = asyncio.run(small_arena(dsn, urls, buyers=2, slots=count + 1))
+            used = asyncio.run(fight(arena))
+        with two_servers(folder, dsn) as servers:
+            asyncio.run(again(arena, [server.url for server in servers], used))
+    return (
+        f"{count} keys × 100 calls: each one effect and one answer, byte for byte, also after a restart; another body "
+        "or route refused; another caller independent"
+    )
+
+
+def commits(count: int) -> str:
+    """R7."""
+    with data_folder() as folder, embedded_postgres(folder, max_connections=200) as dsn:
+        asyncio.run(all_commits.run(folder, dsn, count))
+    return (
+        f"{count} commits failed and {count // 2} were cut: no 2xx for a row that is not there; {10 * count} reads on "
+        "the other process saw the write before them"
+    )
+
+
+def hangs(rounds: int) -> str:
+    """A PostgreSQL that hangs."""
+    with data_folder() as folder, two_workers(folder) as (server, dsn):
+        notes = asyncio.run(kills.while_hanging(server, folder, dsn, rounds))
+        assert server.stop() == 0
+    words = (
+        f"PostgreSQL stood still {rounds} times: {notes.refused} calls answered 503 within {notes.slowest_refusal:.1f} "
+        f"s at most; served again {notes.slowest_healing:.2f} s after it went on; {notes.acknowledged} acknowledged "
+        "writes all there"
+    )
+    assert notes.slowest_refusal < kills.HANG_ANSWER_SECONDS, words
+    assert notes.slowest_healing < kills.HEAL_SECONDS, words
+    return words
+
+
+def unguarded(_: int) -> str:
+    """Guards taken away, one by one: the promise's own test must see it."""
+    files = ["tests/races/unguarded.py", "tests/faults/unguarded.py"]
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "--show-capture=no", *files], check=False)
+    assert done.returncode == 0, "what went wrong stands above"
+    return "each guard of `tests/*/unguarded.py` taken away: every test went red"

@@ -8,8 +8,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from backend.integrations.postgres import embedded_postgres
 from backend.integrations.postgres.runtime import announced_dsn
-from tests.commands.running import Server, serving
+from tests.commands.running import Server, data_folder, serving
 from tests.faults.arena import SECRET
 
 TWO_WORKERS = (sys.executable, "-m", "backend", "serve", "--workers", "2")
@@ -47,3 +48,16 @@ def two_servers(folder: Path, dsn: str, count: int = 2, **more: str) -> Iterator
             settings = {"DATABASE_URL": dsn, "JWT_SECRET": SECRET, "UPLOAD_DIR": str(folder / "uploads"), **more}
             servers.append(stack.enter_context(serving(home, port=None, **settings)))
         yield servers
+
+
+@contextmanager
+def two_processes(**more: str) -> Iterator[Pair]:
+    """Two servers on a durable database of their own, for a long form."""
+    with (
+        data_folder() as folder,
+        embedded_postgres(folder, max_connections=200) as dsn,
+        two_servers(folder, dsn, count=2, **more) as servers,
+    ):
+        yield Pair(dsn, servers)
+        for server in servers:
+            assert server.stop() == 0

@@ -4,75 +4,56 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from backend.dependencies import idempotency
+from tests.factories.world import World, ok
+from tests.faults import keys
 from tests.faults.arena import Arena, connected, made
 from tests.faults.servers import Pair, two_servers
-from tests.faults.wire import Answer, Wire
 
 pytestmark = pytest.mark.timeout(120)
-BODY = {"amount": 500, "objective": "Awareness"}
-
-
-async def at_once(arena: Arena, count: int, path: str, body: Any, key: str) -> list[Answer]:
-    """The same call this many times together, over both processes, each on a connection of its own."""
-
-    async def one(number: int) -> Answer:
-        async with arena.wire(arena.buyers[0], number) as wire:
-            return await wire.call("POST", path, body, **{"idempotency-key": key})
-
-    return await asyncio.gather(*(one(number) for number in range(count)))
-
-
-def replayed(answer: Answer) -> bool:
-    return answer.headers.get("idempotent-replayed") == "true"
 
 
 async def test_a_key_used_a_hundred_times_at_once_has_one_effect_and_one_answer(arena: Arena) -> None:
     for number, slot in enumerate(arena.slots[:2]):
-        answers = await at_once(arena, 100, f"/slots/{slot}/bids", BODY, f"key {number}")
-        assert {answer.status for answer in answers} == {201}
-        assert len({answer.body for answer in answers}) == 1, "byte for byte"
-        assert [replayed(answer) for answer in answers].count(False) == 1
-        async with connected(arena.dsn) as connection:
-            assert await connection.fetchval("SELECT count(*) FROM bids WHERE slot_id = $1", slot) == 1
-            events = "SELECT count(*) FROM events JOIN bids ON bids.id = bid_id WHERE slot_id = $1"
-            assert await connection.fetchval(events, slot) == 1
+        await keys.must_have_one_effect(arena, slot, f"key {number}")
 
 
 async def test_a_key_stands_for_its_own_caller_call_and_body_and_survives_a_restart(
     arena: Arena, pair: Pair, tmp_path: Path
 ) -> None:
     slot, other = arena.slots[:2]
-    mine, rival = arena.buyers
-    key = {"idempotency-key": "the same"}
-    async with arena.wire(mine) as wire:
-        first = await wire.call("POST", f"/slots/{slot}/bids", BODY, **key)
-        assert first.status == 201
-        for path, body in ((f"/slots/{slot}/bids", {**BODY, "amount": 501}), (f"/slots/{other}/bids", BODY)):
-            refused = await wire.call("POST", path, body, **key)
-            assert (refused.status, refused.code) == (422, "idempotency_key_reused")
-    async with arena.wire(rival, 1) as wire:
-        independent = await wire.call("POST", f"/slots/{slot}/bids", BODY, **key)
-        assert independent.status == 201
-        assert independent.json()["id"] != first.json()["id"]
-
-    # Another process, started afterwards, knows nothing but the database.
+    first = await keys.must_have_one_effect(arena, slot, "the same", calls=2)
+    await keys.must_stand_for_its_own(arena, slot, other, first, "the same")
     with two_servers(tmp_path, pair.dsn, count=1) as started:
-        async with Wire(started[0].url, mine.token) as wire:
-            answer = await wire.call("POST", f"/slots/{slot}/bids", BODY, **key)
-    assert (answer.status, answer.body, replayed(answer)) == (201, first.body, True)
+        await keys.must_be_known_at(started[0].url, arena.buyers[0], slot, first, "the same")
+
+
+async def test_without_its_claim_a_key_has_as_many_effects_as_calls(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    creator, buyer = await world.creator(), await world.advertiser()
+    path = f"/bids/{(await world.bid(buyer, await world.slot(creator)))['id']}/comments"
+    monkeypatch.setattr(idempotency, "claim", _nothing)
+    monkeypatch.setattr(idempotency, "keep", _nothing)
+    calls = [buyer.post(path, {"text": "Hello"}, headers={"Idempotency-Key": "same"}) for _ in range(5)]
+    assert {answer.status_code for answer in await asyncio.gather(*calls)} == {201}
+    assert len(ok(await buyer.get(path))) == 5
+
+
+async def _nothing(*_: object) -> None:
+    return None
 
 
 async def test_a_refusal_is_not_kept_and_is_judged_anew(arena: Arena) -> None:
     slot, creator, buyer = arena.slots[0], arena.creators[0], arena.buyers[0]
-    low = {**BODY, "amount": 60}
+    low = {**keys.BODY, "amount": 60}
     key = {"idempotency-key": "judged anew"}
     async with arena.wire(buyer) as wire:
         assert (await wire.call("POST", f"/slots/{slot}/bids", low, **key)).code == "below_floor"
-        assert (await wire.call("POST", f"/slots/{slot}/bids", {**BODY, "amount": "no"}, **key)).status == 422
+        assert (await wire.call("POST", f"/slots/{slot}/bids", {**keys.BODY, "amount": "no"}, **key)).status == 422
         async with connected(arena.dsn) as connection:
             kept = "SELECT count(*) FROM idempotency_keys WHERE user_id = $1"
             assert await connection.fetchval(kept, buyer.id) == 0

@@ -1,4 +1,4 @@
-"""R1, the long form: 64 clients, 50 slots, two processes, a new database for each seed."""
+"""The long forms of the races: R1 with a new database for each seed, R2, R3 and R9 round by round."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import sys
 from collections import Counter
 
 from tests.commands.running import data_folder
-from tests.faults.servers import two_workers
-from tests.races import driver
+from tests.faults import invariants
+from tests.faults.arena import Arena
+from tests.faults.servers import two_processes, two_workers
+from tests.races import driver, rounds
 from tests.races.test_driver import fought
 
 CALLS = 4000
@@ -29,10 +31,64 @@ def races(seeds: int) -> str:
     return f"{seeds} seeds, {sum(done.values())} calls, {changes} of them done, {done['commit 201']} answers to commit"
 
 
-def stampedes(rounds: int) -> str:
-    """R2 and R3: 32 rivals and 32 repeats, and the same with the guards removed."""
+def stampedes(count: int) -> str:
+    """R2: 32 rivals and 32 repeats, round by round; then the same without the guards."""
+
+    async def run(arena: Arena) -> None:
+        fight = rounds.Stampedes(arena, 32)
+        await fight.build()
+        for _ in range(count):
+            await fight.round()
+        await invariants.must_hold(arena.dsn)
+
+    with two_processes(**rounds.IN_LINE) as pair:
+        asyncio.run(run(Arena(pair.dsn, pair.urls)))
     env = {**os.environ, "STAMPEDE_RIVALS": "32"}
-    command = [sys.executable, "-m", "pytest", "-q", "--show-capture=no", "tests/races/test_stampedes.py"]
-    for _ in range(rounds):
-        assert subprocess.run(command, env=env, check=False).returncode == 0, "what went wrong stands above"
-    return f"{rounds} rounds of every stampede with 32 rivals and 32 repeats: one winner each; without guards, more"
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "--show-capture=no",
+        "tests/races/test_stampedes.py",
+        "-k",
+        "without",
+    ]
+    assert subprocess.run(command, env=env, check=False).returncode == 0, "what went wrong stands above"
+    return f"{count} rounds of three stampedes of 32 rivals and 32 repeats: one winner each; without guards, more"
+
+
+def terms(count: int) -> str:
+    """R3: new terms against approve and commit."""
+
+    async def run(arena: Arena) -> Counter[str]:
+        races = rounds.Races(arena)
+        await races.build()
+        for start in range(0, count, 8):
+            await asyncio.gather(*(races.round(number) for number in range(start, min(start + 8, count))))
+        await invariants.must_hold(arena.dsn)
+        return races.seen
+
+    with two_processes() as pair:
+        seen = asyncio.run(run(Arena(pair.dsn, pair.urls)))
+    assert count < 100 or len(seen) >= 6, f"nobody met anybody: {seen}"
+    return f"{count} races: what was committed is what both approved; " + ", ".join(
+        f"{outcome} {times} times" for outcome, times in sorted(seen.items())
+    )
+
+
+def bulk(count: int) -> str:
+    """R9: catalogues and invitations in any order."""
+
+    async def run(arena: Arena) -> None:
+        calls = rounds.Bulk(arena)
+        await calls.build()
+        for number in range(count):
+            await calls.round(number)
+
+    with two_processes() as pair:
+        asyncio.run(run(Arena(pair.dsn, pair.urls)))
+    return (
+        f"{count} rounds of {rounds.CATALOGUES} catalogues of {rounds.ROWS} shuffled rows and {rounds.INVITATIONS} "
+        "invitations at once: no deadlock, each item made once"
+    )

@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 import pytest
@@ -15,9 +15,10 @@ from backend.core.statements import Statement
 from backend.models.users import Role
 from backend.services.bidding import placing
 from backend.services.deals import locking
-from tests.factories.people import Person
 from tests.factories.world import World
 from tests.races.queues import EVERYTHING, held, line_up
+
+T = TypeVar("T")
 
 # What guards the hold inside PostgreSQL, for the databases in which a test takes it away.
 WITHOUT_KEYS = [
@@ -75,28 +76,8 @@ async def second_bids(world: World, dsn: str, calls: int) -> list[httpx2.Respons
     return await released(dsn, [buyer.post(f"/slots/{slot['id']}/bids", body) for _ in range(calls)])
 
 
-async def released(dsn: str, calls: list[Coroutine[Any, Any, httpx2.Response]]) -> list[httpx2.Response]:
+async def released(dsn: str, calls: list[Coroutine[Any, Any, T]]) -> list[T]:
     """Let all wait at the table of slots, then let go."""
     async with held(dsn, EVERYTHING) as watcher:
         tasks = await line_up(watcher, calls, by=len(calls) - 2)
     return list(await asyncio.gather(*tasks))
-
-
-async def terms_against(world: World, dsn: str, creator: Person, buyer: Person, rounds: int) -> list[set[str]]:
-    """R3: new terms against the second approval, then against commit; answers the outcomes seen."""
-    seen: list[set[str]] = [set(), set()]
-    for _ in range(rounds):
-        bid = await world.bid(buyer, await world.slot(creator))
-        await world.approve(creator, bid)
-        path = f"/bids/{bid['id']}"
-        change = {"baseVersion": 1, "amount": 9000}
-        changed, approved = await asyncio.gather(
-            creator.post(f"{path}/terms", change), buyer.post(f"{path}/approve", {"termsVersion": 1})
-        )
-        seen[0].add(f"{changed.status_code} {approved.status_code}")
-        if approved.status_code == 200:
-            committed, late = await asyncio.gather(
-                buyer.post(f"{path}/commit", {"amount": 1500}), creator.post(f"{path}/terms", change)
-            )
-            seen[1].add(f"{late.status_code} {committed.status_code}")
-    return seen

@@ -106,11 +106,3 @@ async def test_without_lock_and_index_a_buyer_has_two_bids_on_a_slot(
     with stampede.without_locks(monkeypatch):
         answers = await stampede.second_bids(world, dsn, 2 * RIVALS)
     assert [answer.status_code for answer in answers].count(201) > 1
-
-
-async def test_what_is_committed_is_what_both_approved(world: World, dsn: str) -> None:
-    creator, buyer = await world.creator(), await world.advertiser()
-    approving, committing = await stampede.terms_against(world, dsn, creator, buyer, rounds=8)
-    assert approving <= {"200 409", "409 200"}, "the new terms or the approval of the old, never both"
-    assert committing <= {"409 201"}, "an Accepted bid takes no new terms"
-    await invariants.must_hold(dsn)
