@@ -46,7 +46,8 @@ class Arena:
     urls: Sequence[str]
     creators: list[Member] = field(default_factory=list)
     buyers: list[Member] = field(default_factory=list)
-    projects: list[str] = field(default_factory=list)
+    operators: list[Member] = field(default_factory=list)
+    projects: dict[str, str] = field(default_factory=dict)  # with their creators' ids
     slots: list[str] = field(default_factory=list)
     owners: dict[str, str] = field(default_factory=dict)
 
@@ -68,7 +69,7 @@ class Arena:
         """A project with a small script."""
         async with self.wire(creator) as wire:
             project: str = made(await upload(wire))["id"]
-        self.projects.append(project)
+        self.projects[project] = creator.id
         return project
 
     async def add_slots(self, creator: Member, project: str, count: int, **fields: Any) -> list[str]:

@@ -261,8 +261,10 @@ async def _more(notes: Notes, before: int) -> bool:
     return notes.acknowledged >= before + 3 * WRITERS
 
 
-async def stopped(server: Server, arena: Arena, notes: Notes) -> float:
+async def stopped(server: Server, arena: Arena, notes: Notes, *, how: int = signal.SIGTERM) -> float:
     """SIGTERM under load; answers how long the server took. Every change that was made must have been answered.
+
+    `how` is another signal, for the server and its processes.
 
     The database must outlive the server for the looking: call it with one that does.
     """
@@ -270,10 +272,13 @@ async def stopped(server: Server, arena: Arena, notes: Notes) -> float:
     tasks = [asyncio.create_task(write(arena, member, bid, notes, stop)) for member, bid in writers]
     await until(lambda: _more(notes, 0), 30, "nothing is written")
     started = time.monotonic()
-    code = await asyncio.to_thread(server.stop)
+    if how != signal.SIGTERM:
+        for pid in workers(server):
+            os.kill(pid, how)
+    code = await asyncio.to_thread(server.stop, how)
     seconds = time.monotonic() - started
     stop.set()
     await asyncio.gather(*tasks)
-    assert code == 0, f"it ended with {code}"
+    assert code == (0 if how == signal.SIGTERM else -how), f"it ended with {code}"
     await verify(arena, notes, exact=True)
     return seconds

@@ -22,6 +22,7 @@ class Proxy:
         self._upstream = dsn
         self.cut: Cut | None = None
         self.cuts = 0
+        self.open: set[asyncio.StreamWriter] = set()
         self.sleep_at_commit = False
         self.awake = asyncio.Event()
         self.awake.set()
@@ -36,6 +37,7 @@ class Proxy:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection of a client."""
+        self.open.add(writer)
         await self.awake.wait()
         try:
             up_reader, up_writer = await self._connect()
@@ -64,6 +66,7 @@ class Proxy:
             pass
         finally:
             answers.cancel()
+            self.open.discard(writer)
             writer.transport.abort()
             up_writer.close()
 
@@ -90,3 +93,6 @@ async def proxied(dsn: str) -> AsyncIterator[tuple[str, Proxy]]:
         yield urlunsplit((parts.scheme, f"{user}@127.0.0.1:{port}", parts.path, "", "")), proxy
     finally:
         server.close()
+        for writer in proxy.open:
+            writer.transport.abort()
+        await asyncio.sleep(0.05)  # each ends by itself now

@@ -182,13 +182,15 @@ class Market:
         return 200, None
 
     def cancel(self, number: int, side: str) -> Answer:
+        """By both sides, by the buyer when nothing came in time, or by an operator."""
         bid = self.bids[number]
         if bid.placement == "Cancelled":
             return 200, None
         if bid.placement not in ("Active", "Delivered"):
             return 409, "wrong_state"
         late = bid.placement == "Active" and bid.deliver_by <= self.now
-        if bid.cancel_asked in (None, side) and not (side == "buyer" and late):
+        alone = side == "operator" or (side == "buyer" and late)
+        if bid.cancel_asked in (None, side) and not alone:
             bid.cancel_asked = side
             return 200, None
         bid.placement, bid.cancel_asked = "Cancelled", None

@@ -10,7 +10,10 @@ import asyncpg
 
 async def replayed(connection: asyncpg.Connection[asyncpg.Record], bids: list[str], slots: list[str]) -> list[str]:
     """What the events of these bids, their commitments and slots say otherwise than the rows."""
-    events = await connection.fetch("SELECT * FROM events ORDER BY at, id")
+    events = await connection.fetch(
+        "SELECT * FROM events WHERE subject_id = ANY($1::uuid[]) OR bid_id = ANY($1::uuid[]) ORDER BY at, id",
+        [*bids, *slots],
+    )
     differences = []
     for row in await connection.fetch("SELECT * FROM bids WHERE id = ANY($1::uuid[])", bids):
         status, version, reason = None, 1, None

@@ -44,6 +44,11 @@ NUMBERS = st.integers(0, 99)
 SIDES = st.sampled_from(["creator", "buyer"])
 
 
+def on_behalf_of(side: str) -> dict[str, Any]:
+    """What an operator's body says."""
+    return {"onBehalfOf": {"side": side, "reason": "Asked by telephone."}}
+
+
 class Service:
     """The API on a loop of its own, with its clock in our hands."""
 
@@ -77,7 +82,7 @@ class Service:
 
 
 class Deals(RuleBasedStateMachine):
-    """Two slots of each kind, one creator, three buyers."""
+    """A slot of each kind, one creator, three buyers, and an operator."""
 
     service: Service
 
@@ -90,6 +95,7 @@ class Deals(RuleBasedStateMachine):
         world._numbers = itertools.count(int.from_bytes(os.urandom(6), "big"))  # examples share the database
         run = self.service.run
         self.creator: Person = run(world.creator())
+        self.operator: Person = run(world.operator())
         self.buyers: list[Person] = [run(world.advertiser()), run(world.merchant()), run(world.advertiser())]
         project = run(world.project(self.creator))
         self.slots: list[str] = []
@@ -175,6 +181,40 @@ class Deals(RuleBasedStateMachine):
         response = self.post(person, f"/commitments/{commitment}/cancel", {"reason": "The scene is cut."})
         self.must_agree(response, self.market.cancel(chosen, side))
 
+    @precondition(lambda self: self.bids)
+    @rule(number=NUMBERS, action=st.sampled_from(["decline", "withdraw"]))
+    def operator_ends(self, number: int, action: str) -> None:
+        chosen, path, _ = self.bid(number)
+        side, reason = ("creator", "price") if action == "decline" else ("buyer", "withdrawn")
+        body = on_behalf_of(side) | ({"reason": "price"} if action == "decline" else {})
+        self.must_agree(self.post(self.operator, f"{path}/{action}", body), self.market.end(chosen, reason))
+
+    @precondition(lambda self: self.commitments)
+    @rule(number=NUMBERS, action=st.sampled_from(["deliver", "confirm", "reject", "cancel"]))
+    def operator_fulfils(self, number: int, action: str) -> None:
+        chosen, commitment = list(self.commitments.items())[number % len(self.commitments)]
+        body = on_behalf_of("creator" if action == "deliver" else "buyer")
+        body |= {"deliver": {"note": "It is there."}, "confirm": {}}.get(action, {"reason": "It is not."})
+        response = self.post(self.operator, f"/commitments/{commitment}/{action}", body)
+        expected = self.market.cancel(chosen, "operator") if action == "cancel" else self.market.fulfil(chosen, action)
+        self.must_agree(response, expected)
+
+    @precondition(lambda self: self.bids)
+    @rule(number=NUMBERS, action=st.sampled_from(["terms", "approve", "commit", "place"]), amount=AMOUNTS)
+    def nobodys_consent_is_made_for_them(self, number: int, action: str, amount: int) -> None:
+        chosen, path, _ = self.bid(number)
+        slot = self.market.bids[chosen].slot
+        body: dict[str, Any] = {}
+        expected: Answer = (403, "wrong_party")
+        if action == "place":
+            path, body = f"/slots/{self.slots[slot]}/bids", {"amount": amount, "objective": "Awareness"}
+            expected = (404, "not_found") if self.market.slots[slot].removed else (403, "wrong_role")
+        else:
+            path = f"{path}/{action}"
+        if action == "terms":
+            body = {"baseVersion": self.market.bids[chosen].version, "amount": amount}
+        self.must_agree(self.post(self.operator, path, body), expected)
+
     @rule(slot=st.integers(0, 1), floor=st.sampled_from([90, 100, 160]))
     def set_floor(self, slot: int, floor: int) -> None:
         response = self.service.run(self.creator.patch(f"/slots/{self.slots[slot]}", {"pricingFloor": floor}))
@@ -193,31 +233,42 @@ class Deals(RuleBasedStateMachine):
 
     @invariant()
     def everyone_reads_the_models_state(self) -> None:
-        for number, bid_id in enumerate(getattr(self, "bids", [])):
-            model = self.market.bids[number]
-            slot = self.market.slots[model.slot]
-            found = self.service.run(self.creator.get(f"/bids/{bid_id}")).json()
-            held = slot.holder == number and slot.status == "Locked"
-            assert {
-                "status": found["status"],
-                "version": found["termsVersion"],
-                "amount": found["amount"],
-                "reason": found["declineReason"],
-                "holds": found["holdsSlot"],
-                "slot": found["slot"]["status"],
-            } == {
-                "status": model.status,
-                "version": model.version,
-                "amount": model.amount,
-                "reason": model.reason,
-                "holds": held,
-                "slot": slot.status,
-            }, number
-            if model.status != "Declined":
-                assert {side for side, yes in found["approvals"].items() if yes} == model.approvals
-        for number, commitment in getattr(self, "commitments", {}).items():
-            found = self.service.run(self.creator.get(f"/commitments/{commitment}")).json()
-            assert found["status"] == self.market.bids[number].placement
+        bids: list[str] = getattr(self, "bids", [])
+        if not bids:
+            return
+        run = self.service.run
+        listed = {each["id"]: each for each in run(self.creator.get("/bids")).json()}
+        assert listed.keys() == set(bids)
+        for number, bid_id in enumerate(bids):
+            self.must_read(listed[bid_id], number)
+        last = len(bids) - 1
+        for person in (self.operator, self.bid(last)[2]):
+            self.must_read(run(person.get(f"/bids/{bids[last]}")).json(), last)
+        if self.commitments:
+            found = {each["id"]: each["status"] for each in run(self.creator.get("/commitments")).json()}
+            placements = {self.commitments[number]: self.market.bids[number].placement for number in self.commitments}
+            assert found == placements
+
+    def must_read(self, found: Any, number: int) -> None:
+        model = self.market.bids[number]
+        slot = self.market.slots[model.slot]
+        assert {
+            "status": found["status"],
+            "version": found["termsVersion"],
+            "amount": found["amount"],
+            "reason": found["declineReason"],
+            "holds": found["holdsSlot"],
+            "slot": found["slot"]["status"],
+        } == {
+            "status": model.status,
+            "version": model.version,
+            "amount": model.amount,
+            "reason": model.reason,
+            "holds": slot.holder == number and slot.status == "Locked",
+            "slot": slot.status,
+        }, number
+        if model.status != "Declined":
+            assert {side for side, yes in found["approvals"].items() if yes} == model.approvals
 
     def teardown(self) -> None:
         if getattr(self, "bids", None):

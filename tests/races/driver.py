@@ -28,7 +28,8 @@ SHORT_LIVES = {
     "HOLD_COOLDOWN": "1",
     "MAX_HOLDS": "6",
 }
-CLIENTS, SLOTS, CREATORS, BUYERS = 64, 50, 4, 16
+CLIENTS, SLOTS, CREATORS, BUYERS, OPERATORS = 64, 50, 4, 16, 2
+SMALL_PROJECTS = 3  # of each creator, with one slot, so that some can be deleted
 MAY_BE_GONE = {"place", "edit slot", "delete slot", "delete project"}  # what somebody may have deleted meanwhile
 BID_STATES = {"Pending", "AwaitingFinalApproval", "Accepted", "Committed", "Declined"}
 
@@ -64,14 +65,22 @@ def _says_why(action: str, answer: Answer) -> bool:
     return bool(problem["code"] and problem["detail"]) and stands
 
 
+def on_behalf_of(side: str) -> dict[str, Any]:
+    """What an operator's body says."""
+    return {"onBehalfOf": {"side": side, "reason": "Asked by telephone."}}
+
+
 async def build(arena: Arena, creators: int = CREATORS, buyers: int = BUYERS, slots: int = SLOTS) -> None:
     """Projects with slots, half of them auctions and half reservations."""
     arena.creators = await arena.add_members(Role.CREATOR, creators)
     arena.buyers = await arena.add_members(Role.ADVERTISER, buyers)
+    arena.operators = await arena.add_members(Role.OPERATOR, OPERATORS)
     for index, creator in enumerate(arena.creators):
+        for _ in range(SMALL_PROJECTS):
+            await arena.add_slots(creator, await arena.add_project(creator), 1)
         project = await arena.add_project(creator)
         for modality in ("Private Auction", "PG/Reservation"):
-            count = len(range(index, slots // 2, creators))
+            count = len(range(index, (slots - creators * SMALL_PROJECTS) // 2, creators))
             await arena.add_slots(creator, project, count, modality=modality)
 
 
@@ -83,6 +92,10 @@ class Client:
 
     async def act(self) -> None:
         """One call of those that this member may make."""
+        if self.member.role is Role.OPERATOR:
+            await asyncio.sleep(0.1)  # now and then, or nobody else would get anywhere
+            await self.dice.choices((self.step_in, self.step_in_later), (1, 2))[0]()
+            return
         buying = self.member.role is not Role.CREATOR
         moves: list[tuple[int, Callable[[], Awaitable[None]]]] = [
             (10, self.approve),
@@ -154,6 +167,27 @@ class Client:
         else:
             await self._change("confirm", f"{path}/confirm")
 
+    async def step_in(self) -> None:
+        """An operator ends a deal on a side's behalf."""
+        if not self.known.bids:
+            return
+        bid = self.dice.choice(list(self.known.bids)[-12:])
+        if self.dice.random() < 0.5:
+            body = on_behalf_of("creator") | {"reason": "fit"}
+            await self._change("operator declines", f"/bids/{bid}/decline", body)
+        else:
+            await self._change("operator withdraws", f"/bids/{bid}/withdraw", on_behalf_of("buyer"))
+
+    async def step_in_later(self) -> None:
+        """An operator delivers, confirms, rejects or cancels."""
+        if not self.known.commitments:
+            return
+        path = f"/commitments/{self.dice.choice(list(self.known.commitments))}"
+        action = self.dice.choice(["deliver", "deliver", "confirm", "reject", "cancel"])
+        body = on_behalf_of("creator" if action == "deliver" else "buyer")
+        body |= {"deliver": {"note": "It is there."}, "confirm": {}}.get(action, {"reason": "It cannot be seen."})
+        await self._change(f"operator {action}s", f"{path}/{action}", body)
+
     async def edit_slot(self) -> None:
         own = [slot for slot in self.arena.slots if self.arena.owner_of(slot) == self.member.id]
         change = self.dice.choice([{"pricingFloor": self.dice.randrange(50, 300)}, {"sceneRef": "Scene 2"}])
@@ -161,10 +195,10 @@ class Client:
         self.known.note("edit slot", answer)
 
     async def remove(self) -> None:
-        """Mostly one slot; now and then the whole project, which is nearly always refused."""
+        """Mostly one slot; now and then a whole project, which is refused while one of its slots is held."""
         own = [slot for slot in self.arena.slots if self.arena.owner_of(slot) == self.member.id]
         if self.dice.random() < 0.3:
-            project = self.arena.projects[[each.id for each in self.arena.creators].index(self.member.id)]
+            project = self.dice.choice([each for each, owner in self.arena.projects.items() if owner == self.member.id])
             self.known.note("delete project", await self.wire.call("DELETE", f"/projects/{project}"))
         else:
             self.known.note("delete slot", await self.wire.call("DELETE", f"/slots/{self.dice.choice(own)}"))
@@ -180,7 +214,7 @@ class Client:
 async def fight(arena: Arena, seed: int, calls: int, clients: int = CLIENTS) -> Known:
     """Let the clients make `calls` calls together."""
     known, left = Known(), iter(range(calls))
-    members = [*arena.buyers, *arena.creators, *arena.creators]
+    members = [*arena.buyers, *arena.creators, *arena.creators, *arena.operators]
 
     async def client(number: int) -> None:
         member = members[number % len(members)]
@@ -188,6 +222,7 @@ async def fight(arena: Arena, seed: int, calls: int, clients: int = CLIENTS) -> 
             one = Client(arena, known, member, wire, random.Random(f"{seed} {number}"))
             for _ in left:
                 await one.act()
+                await asyncio.sleep(0)  # a member with nothing to do makes room
 
     await asyncio.gather(*(client(number) for number in range(clients)))
     return known
@@ -215,12 +250,13 @@ async def judge(arena: Arena, known: Known) -> None:
         assert await connection.fetchval("SELECT count(*) FROM bids WHERE status = 'Accepted'") == 0
         ids = {str(row[0]) for row in await connection.fetch("SELECT id FROM commitments")}
         assert {each for found in known.commitments_of.values() for each in found} == ids
-        for project, creator in zip(arena.projects, arena.creators, strict=True):
+        creators = {each.id: each for each in arena.creators}
+        for project, owner in arena.projects.items():
             total = await connection.fetchval(
                 "SELECT COALESCE(sum(amount), 0) FROM commitments WHERE project_id = $1 AND status <> 'Cancelled'",
                 project,
             )
-            async with arena.wire(creator) as wire:
+            async with arena.wire(creators[owner]) as wire:
                 answer = await wire.call("GET", f"/projects/{project}")
             if answer.status == 200:  # a project may have been deleted
                 assert Decimal(str(answer.json()["committedAmount"])) == total

@@ -16,6 +16,14 @@ from tests.races import driver, rounds
 from tests.races.test_driver import fought
 
 CALLS = 4000
+# What must have happened somewhere among five seeds, so that the fight was one of everybody against everybody.
+WANTED = {
+    *("place 201", "place 409 slot_locked", "place 409 slot_sold", "place 409 already_bid", "terms 200", "approve 200"),
+    *("approve 409 slot_locked", "approve 409 terms_changed", "decline 200", "withdraw 200", "commit 201"),
+    *("deliver 200", "confirm 200", "reject 200", "cancel 200", "edit slot 200", "delete slot 204"),
+    *("delete slot 409 slot_held", "delete project 204", "delete project 409 slot_held", "operator declines 200"),
+    *("operator withdraws 200", "operator delivers 200", "operator confirms 200", "operator cancels 200"),
+}
 
 
 def races(seeds: int) -> str:
@@ -27,6 +35,7 @@ def races(seeds: int) -> str:
             assert server.stop() == 0
         done.update(known.answers)
         print(f"seed {seed}: {sum(known.answers.values())} calls", flush=True)
+    assert seeds < 5 or set(done) >= WANTED, f"nobody did this: {sorted(WANTED - set(done))}"
     changes = sum(count for answer, count in done.items() if answer.split()[-1].startswith("20"))
     return f"{seeds} seeds, {sum(done.values())} calls, {changes} of them done, {done['commit 201']} answers to commit"
 

@@ -35,11 +35,16 @@ WITHOUT_INDEX = ["DROP INDEX uq_bids_buyer_id_slot_id_undeclined"]
 def without_locks(patch: pytest.MonkeyPatch) -> Iterator[None]:
     """Buyer, slot and bid are looked at and not locked."""
     with patch.context() as here:
-        roles = (Role.ADVERTISER, Role.CREATOR)
-        locks = [placing._lock_slot(Role.ADVERTISER), *(locking._lock_slot(role) for role in roles)]
-        for statement in [*locks, placing._LOCK_BUYER, locking._READ_LOCKED]:
-            here.setattr(statement, "sql", unlocked(statement))
+        take_locks_away(here)
         yield
+
+
+def take_locks_away(patch: pytest.MonkeyPatch) -> None:
+    """From now on they are looked at and not locked."""
+    roles = (Role.ADVERTISER, Role.CREATOR)
+    locks = [placing._lock_slot(Role.ADVERTISER), *(locking._lock_slot(role) for role in roles)]
+    for statement in [*locks, placing._LOCK_BUYER, locking._READ_LOCKED]:
+        patch.setattr(statement, "sql", unlocked(statement))
 
 
 def unlocked(statement: Statement) -> str:
