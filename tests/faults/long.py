@@ -94,10 +94,12 @@ def slow_clients(count: int) -> str:
             except Unanswered:
                 outcomes.append("cut off")
         growth = max(vanishing.memory(pid) - before[pid] for pid in pids) // 1024
+        let_go = asyncio.run(vanishing.never_read(arena, count // 5, seconds=60))
         assert server.stop() == 0
     words = (
         f"{count} slow clients: health within {slowest * 1000:.0f} ms; bodies of 1 GB: {' and '.join(outcomes)}; "
-        f"memory +{growth} MB at most"
+        f"memory +{growth} MB at most; {count // 5} clients that read nothing of a large answer were let go after "
+        f"{let_go:.0f} s"
     )
     assert slowest < vanishing.HEALTH_SECONDS, words
     assert growth < 50, words

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.faults import invariants
-from tests.faults.arena import Arena, connected, until
+from tests.faults.arena import FOUNTAIN, Arena, connected, made, until, upload
 from tests.faults.wire import Unanswered, Wire, request_bytes
 
 CALM_SECONDS = 2.0
@@ -150,6 +150,32 @@ async def slow_clients(arena: Arena, count: int, seconds: float) -> float:
     stop.set()
     await asyncio.gather(*clients)
     return slowest
+
+
+async def never_read(arena: Arena, count: int, seconds: float) -> float:
+    """So many clients ask for a large script and read nothing; answers after how long all of them are let go.
+
+    Fails when one is kept for longer than `seconds`, or a transaction meanwhile.
+    """
+    creator, loop = arena.creators[0], asyncio.get_running_loop()
+    async with arena.wire(creator) as wire:
+        project = made(await upload(wire, FOUNTAIN + b"\nThe train goes on.\n" * 200_000))["id"]
+    host, port = wire.host, wire.port
+    request = request_bytes("GET", f"/projects/{project}/script", b"", creator.token, {})
+    clients = []
+    for _ in range(count):
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.setblocking(False)
+        await loop.sock_connect(client, (host, port))
+        await loop.sock_sendall(client, request)
+        clients.append(client)
+    async with Watch(arena.dsn) as watch:
+        taken = await calm(arena, seconds)
+    assert watch.oldest < CALM_SECONDS, "a transaction waits for a client"
+    for client in clients:
+        client.close()
+    return taken
 
 
 async def huge_body(arena: Arena, size: int, *, announced: bool) -> tuple[int, int]:
