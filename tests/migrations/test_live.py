@@ -84,15 +84,14 @@ async def test_data_survives_the_way_back_and_the_way_forth_under_traffic(world:
 
 BEFORE_ALTERING = "create_mails"  # what follows alters the tables of deals, for which it must have them to itself
 LOCKED = "LOCK TABLE bids, slots, users, commitments IN ROW EXCLUSIVE MODE"
-HELD_SECONDS = 3.0  # longer than anything may wait
 
 
-async def migrated_against_a_lock(dsn: str) -> tuple[BaseException | None, float]:
-    """Migrate while someone holds the tables for `HELD_SECONDS`; what became of it, and how long the traffic waited."""
+async def migrated_against_a_lock(dsn: str, seconds: float) -> tuple[BaseException | None, float]:
+    """Migrate while someone holds the tables so long; what became of it, and how long the traffic waited."""
     async with Traffic(dsn) as seen:
         async with held(dsn, LOCKED):
             migrating = asyncio.create_task(in_thread(maintenance.migrate, dsn))
-            await asyncio.sleep(HELD_SECONDS)
+            await asyncio.sleep(seconds)
         [outcome] = await asyncio.gather(migrating, return_exceptions=True)
     return outcome, seen.slowest
 
@@ -102,7 +101,7 @@ async def test_a_migration_that_cannot_have_its_lock_fails_and_can_be_run_again(
 ) -> None:
     await world.committed(await world.creator(), await world.advertiser())
     await in_thread(command.downgrade, alembic_config(dsn), BEFORE_ALTERING)
-    outcome, waited = await migrated_against_a_lock(dsn)
+    outcome, waited = await migrated_against_a_lock(dsn, 1.5)
     assert "lock timeout" in repr(outcome), repr(outcome)
     assert waited < LONGEST_WAIT
     at = await sql.fetchval("SELECT version_num FROM alembic_version")
@@ -127,7 +126,7 @@ async def test_without_a_limit_to_its_waiting_the_traffic_would_wait_behind_it(
         return execute(self, statement, *more, **named)
 
     monkeypatch.setattr(Connection, "execute", without_limit)
-    _, waited = await migrated_against_a_lock(dsn)
+    _, waited = await migrated_against_a_lock(dsn, LONGEST_WAIT + 0.5)
     assert waited > LONGEST_WAIT
 
 
