@@ -114,7 +114,7 @@ async def test_r5_without_a_transaction_of_its_own_a_request_that_breaks_off_lea
     world: World, sql: Any, monkeypatch: pytest.MonkeyPatch, guarded: bool
 ) -> None:
     async def autocommit(self: Database, work: Callable[[Tx], Awaitable[Any]]) -> Any:
-        async with self._connection() as connection:
+        async with core._Borrowed(self) as connection:
             return await work(Tx(connection, self.settings))
 
     async def breaks_off(*_: object) -> None:
