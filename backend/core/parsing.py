@@ -12,14 +12,15 @@ _MOST_DIGITS = 40
 
 
 def parse_json(text: str) -> Any:
-    """The value; numbers with a point are Decimal. Raises BadRequest (400) for what is not JSON, Invalid (422) for
-    what JSON does not have.
+    """The value; a number with a fraction is a Decimal, and 2.0 the integer that it is.
+
+    Raises BadRequest (400) for what is not JSON, Invalid (422) for what JSON does not have.
     """
     try:
         return json.loads(
             text,
             parse_constant=_refuse_constant,
-            parse_float=_decimal,
+            parse_float=_number,
             parse_int=_integer,
             object_pairs_hook=_unique,
         )
@@ -41,8 +42,10 @@ def _integer(text: str) -> int:
     return int(_digits(text))
 
 
-def _decimal(text: str) -> Decimal:
-    return Decimal(_digits(text))
+def _number(text: str) -> Decimal | int:
+    number = Decimal(_digits(text))
+    # Not for what is beyond every column: 1e999999 as an integer would have a million digits.
+    return int(number) if number.adjusted() < _MOST_DIGITS and number == number.to_integral_value() else number
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -85,6 +85,7 @@ _KINDS: dict[str, tuple[str, str, Callable[[BinaryIO], bool]]] = {
     ".fdx": ("application/xml", "a Final Draft document", _is_final_draft),
     ".fountain": ("text/plain; charset=utf-8", "Fountain text in UTF-8", _is_fountain),
 }
+MEDIA_TYPES = [media_type.partition(";")[0] for media_type, _, _ in _KINDS.values()]
 
 
 def inspect(content: BinaryIO, sent_name: str) -> Script:

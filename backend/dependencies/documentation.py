@@ -179,12 +179,20 @@ def _complete(document: Json) -> Json:
     document["tags"] = [{"name": tag, "description": text} for tag, text in _TAGS.items() if tag in tags]
     versioned = _versioned(operations)
     for operation in operations:
+        _say_what_empty_means(operation)
         _complete_operation(operation, schemas, versioned)
         _tell_example(operation, schemas, CALLS.get(operation["operationId"], Call()))
     for path in document["paths"].values():
         if "ETag" in path.get("get", {}).get("responses", {}).get("200", {}).get("headers", {}):
             _let_be_known(path["get"])
     return document
+
+
+def _say_what_empty_means(operation: Json) -> None:
+    """An empty filter value is the same as none."""
+    for parameter in operation.get("parameters", ()):
+        if parameter["in"] == "query" and {"type": "null"} in parameter["schema"].get("anyOf", ()):
+            parameter["allowEmptyValue"] = True
 
 
 def _let_be_known(operation: Json) -> None:

@@ -10,9 +10,10 @@ from backend.core.edge import NOTHING
 PDF = "application/pdf"
 
 
-def file(media_type: str, description: str) -> dict[str, Any]:
-    """A file as a documented answer."""
-    return {"description": description, "content": {media_type: {"schema": {"type": "string", "format": "binary"}}}}
+def file(description: str, *media_types: str) -> dict[str, Any]:
+    """A file, of one of these types, as a documented answer."""
+    schema = {"type": "string", "format": "binary"}
+    return {"description": description, "content": {each: {"schema": schema} for each in media_types}}
 
 
 def attachment(file_name: str, media_type: str) -> dict[str, str]:

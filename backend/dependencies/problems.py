@@ -8,12 +8,14 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
+from starlette.routing import BaseRoute, Match
+from starlette.types import Scope
 
 from backend.core import errors
 from backend.core.errors import Problem
 from backend.core.logging import request_id
 from backend.core.problems import written
+from backend.dependencies.routes import Route
 from backend.dependencies.security import note_refusal
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -89,10 +91,15 @@ def _allowed(request: Request) -> str:
 
     def takes(method: str) -> bool:
         scope = {**request.scope, "method": method}
-        return any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes)
+        return any(_is_meant(route, scope) for route in request.app.router.routes)
 
     found = [method for method in _METHODS if takes(method)]
     return ", ".join([*found, "HEAD"] if "GET" in found else found)
+
+
+def _is_meant(route: BaseRoute, scope: Scope) -> bool:
+    match, found = route.matches(scope)
+    return match is Match.FULL and not (isinstance(route, Route) and route.is_anothers(found["path_params"]))
 
 
 async def _on_http(request: Request, error: Exception) -> Response:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from fastapi import Request, Response
@@ -22,6 +22,8 @@ from backend.dependencies.limits import general
 from backend.dependencies.security import note_reading
 
 API = "/api/v1"
+# The paths without a parameter: `/skus/bulk` is no SKU, so it has not the methods of `/skus/{sku_id}`.
+_LITERAL: set[str] = set()
 
 
 class StrictRequest(Request):
@@ -46,10 +48,16 @@ class Route(APIRoute):
 
     def __init__(self, path: str, *args: Any, **options: Any) -> None:
         super().__init__(f"{self.base}{path}", *args, **options)
+        if "{" not in path:
+            _LITERAL.add(self.path)
         if calls.is_plain(self.dependant):
             self.app = calls.served(self.get_route_handler())
         if needs_sign_in(self.dependant):
             self.openapi_extra = {**(self.openapi_extra or {}), "security": SIGNED_IN}
+
+    def is_anothers(self, parameters: Mapping[str, str]) -> bool:
+        """Whether the parameters of a path spell one that stands for itself."""
+        return bool(parameters) and self.path.format_map(parameters) in _LITERAL
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's handler inside our order of judgement."""
@@ -61,6 +69,8 @@ class Route(APIRoute):
 
         async def judge(request: Request) -> Response:
             request.scope["state"]["route"] = name
+            if self.is_anothers(request.path_params):
+                raise HTTPException(405)
             user = claims_of(request).user_id if private else None
             if self.limited:
                 general(request, user)

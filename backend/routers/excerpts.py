@@ -37,7 +37,7 @@ async def of_slot(slot_id: UUID, doors: Doors) -> Response:
     operation_id="getExcerpt",
     summary="The excerpt of a deal's scene, watermarked",
     response_class=Response,
-    responses={200: file(PDF, "The excerpt, as an attachment."), **problems(401, 404, 409)},
+    responses={200: file("The excerpt, as an attachment.", PDF), **problems(401, 404, 409)},
     tags=["Deals"],
 )
 async def of_bid(bid_id: UUID, doors: Doors) -> Response:

@@ -24,7 +24,7 @@ router = APIRouter(route_class=Route, tags=["Deals"])
     operation_id="getMemo",
     summary="The deal memo",
     response_class=Response,
-    responses={200: file(PDF, "The memo, as an attachment."), **problems(401, 404, 409)},
+    responses={200: file("The memo, as an attachment.", PDF), **problems(401, 404, 409)},
 )
 async def get(bid_id: UUID, doors: Doors) -> Response:
     """A PDF of the terms that both sides approved, once the bid is Accepted. A cancelled deal keeps its memo.

@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
+from backend.core.uploads import MEDIA_TYPES
 from backend.dependencies.documentation import IDEMPOTENCY_KEY, IF_MATCH, headers, multipart, problems
 from backend.dependencies.doors import Doors, OpenDoor, SignedIn, by_link
 from backend.dependencies.downloads import attachment, file
@@ -33,7 +34,8 @@ uploads = APIRouter(route_class=UploadRoute, tags=["Projects"])
 async def create(request: Request, doors: Doors, shelf: Shelved) -> Response:
     """A multipart body: the script as `file` (.pdf, .fountain or .fdx) and the project's fields.
 
-    The fields are form fields, or the same keys as one JSON part `metadata` with `demographics` nested.
+    The fields are form fields (`title`, `budgetTarget` and `productionWindow` are required), or the same keys as one
+    JSON part `metadata` with `demographics` nested.
     """
     async with read_form(request) as form:
         script, project = await script_of(form), await project_of(form)
@@ -113,7 +115,7 @@ async def replace_script(project_id: UUID, request: Request, doors: Doors, shelf
     summary="Download the script",
     response_class=Response,
     responses={
-        200: file("application/octet-stream", "The file, byte for byte, as an attachment."),
+        200: file("The file, byte for byte, as an attachment.", *MEDIA_TYPES),
         **problems(401, 403, 404),
     },
     openapi_extra={"security": [{"OAuth2PasswordBearer": []}, {}]},

@@ -7,8 +7,9 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
+from backend.core.money import MAX
 from backend.dependencies.documentation import IDEMPOTENCY_KEY, IF_MATCH, headers, problems
 from backend.dependencies.doors import Doors
 from backend.dependencies.paging import EmptyIsNone, Paged, given
@@ -22,7 +23,11 @@ from backend.services import slots
 router = APIRouter(route_class=Route, tags=["Slots"])
 
 # Constraints stand inside the union: an empty filter is None before they are asked.
-Price = Annotated[Decimal, Field(ge=0, max_digits=14, decimal_places=2)]
+Price = Annotated[
+    Decimal,
+    Field(ge=0, le=MAX, max_digits=14, decimal_places=2),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": float(MAX), "multipleOf": 0.01}),
+]
 
 
 @router.post(

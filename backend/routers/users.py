@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Response
-from fastapi.security import OAuth2PasswordRequestForm
+from fastapi import APIRouter, Form, Query, Response
 
 from backend.dependencies.documentation import IF_MATCH, headers, problems
 from backend.dependencies.doors import Doors, OpenDoor, respond
@@ -21,6 +20,7 @@ from backend.schemas.users import (
     NamePart,
     OwnSessionOut,
     PasswordChange,
+    PasswordForm,
     ProfilePatch,
     RefreshIn,
     ResetPassword,
@@ -69,7 +69,7 @@ async def login(body: Login, door: OpenDoor) -> Response:
     response_model=TokenOut,
     responses=problems(400, 401, 413, 415, 429),
 )
-async def token(form: Annotated[OAuth2PasswordRequestForm, Depends()], door: OpenDoor) -> Response:
+async def token(form: Annotated[PasswordForm, Form()], door: OpenDoor) -> Response:
     """What the Authorize button of this page calls. `username` is the e-mail address."""
     async with limited(door, SIGN_IN, form.username):
         return respond(await sessions.login_form(door, form.username, form.password), 200, door.request)

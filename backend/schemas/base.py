@@ -23,7 +23,7 @@ from pydantic_core import CoreSchema
 
 T = TypeVar("T")
 
-EARLIEST, LATEST = 1900, 9999
+EARLIEST, LATEST = 1900, 3000
 
 
 class In(BaseModel):
@@ -61,11 +61,16 @@ def absent(**more: Any) -> Any:
     return Field(default_factory=_absent, **more)
 
 
-def _storable(value: str) -> str:
+def _no_nul(value: str) -> str:
     """PostgreSQL keeps no NUL in text."""
     if "\x00" in value:
         raise ValueError("must not contain the character NUL")
     return value
+
+
+# What the validators ask, as the documentation says it: pydantic tells patterns only when it is to match them itself.
+NO_NUL = (AfterValidator(_no_nul), Field(json_schema_extra={"pattern": r"^[^\u0000]*$"}))
+_WORDED = (AfterValidator(_no_nul), Field(json_schema_extra={"pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$"}))
 
 
 _DATE_FIRST = re.compile(r"\s*\d{4}-\d{2}-\d{2}")
@@ -88,19 +93,23 @@ def _distinct(values: list[T]) -> list[T]:
     return list(dict.fromkeys(values))
 
 
-_trimmed = StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)
+def _trimmed(most: int) -> StringConstraints:
+    return StringConstraints(strip_whitespace=True, min_length=1, max_length=most)
 
-Text = Annotated[str, _trimmed, AfterValidator(_storable)]
-ShortText = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_storable)
-]
-Label = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), AfterValidator(_storable)
-]
+
+Text = Annotated[str, _trimmed(4000), *_WORDED]
+ShortText = Annotated[str, _trimmed(200), *_WORDED]
+Label = Annotated[str, _trimmed(100), *_WORDED]
 Labels = Annotated[list[Label], Field(max_length=50), AfterValidator(_distinct)]
 Url = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=2048, pattern=r"^https?://[^\s/$.?#][^\s]*$"),
-    AfterValidator(_storable),
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=2048, pattern=r"^https?://[^\s\x00/$.?#][^\s\x00]*$"
+    ),
 ]
-Moment = Annotated[AwareDatetime, BeforeValidator(_text), AfterValidator(_sane_year)]
+Moment = Annotated[
+    AwareDatetime,
+    BeforeValidator(_text),
+    AfterValidator(_sane_year),
+    Field(json_schema_extra={"pattern": r"^(19|2[0-9])[0-9]{2}-"}),
+]

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Self
 from uuid import UUID
 
-from pydantic import model_validator
+from pydantic import ConfigDict, model_validator
 
 from backend.models.bids import BidStatus, Side
 from backend.models.commitments import CommitmentStatus
@@ -17,6 +17,14 @@ from backend.schemas.bids import OnASide
 
 class DeliverIn(OnASide):
     """The placement is delivered: a link to it, or a note, or both."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": [name], "properties": {name: {"type": "string"}}} for name in ("note", "evidenceUrl")
+            ]
+        }
+    )
 
     note: Text | None = None
     evidence_url: Url | None = None

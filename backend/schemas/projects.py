@@ -92,20 +92,27 @@ class ProjectOut(Out):
 class ScriptForm(BaseModel):
     """The multipart body of a new draft (documentation only: the parts are streamed)."""
 
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
+
     file: Annotated[str, Field(json_schema_extra={"format": "binary"}, description="A .pdf, .fountain or .fdx file.")]
 
 
 class ProjectForm(ScriptForm):
-    """The multipart body of a new project (documentation only: the parts are streamed)."""
+    """The multipart body of a new project (documentation only: the parts are streamed).
 
-    model_config = ConfigDict(alias_generator=to_camel)
+    It is one flat form, since a page draws its form from it; that a title, a budget and a window are required unless
+    there is `metadata` stands in the call's description.
+    """
 
-    title: ShortText | None = None
-    genre: Label | None = None
-    logline: Text | None = None
-    budget_target: Money | None = None
-    production_window: Text | None = None
-    age_start: Age | None = None
-    age_end: Age | None = None
-    gender: Gender | None = None
-    metadata: Annotated[str, Field(description="Instead of the other fields: the same keys as JSON.")] | None = None
+    title: ShortText = absent()
+    genre: Label = absent()
+    logline: Text = absent()
+    budget_target: Money = absent()
+    production_window: Text = absent()
+    age_start: Age = absent()
+    age_end: Age = absent()
+    gender: Gender = absent()
+    metadata: str = absent(
+        description="Instead of the other fields: the same keys as JSON.",
+        json_schema_extra={"contentMediaType": "application/json"},
+    )

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from backend.core.money import Money, must_be_number
 from backend.schemas.base import In, Labels, Out, ShortText, Text, Url, absent
@@ -70,6 +70,8 @@ class CatalogueOut(Out):
 
 class CatalogueForm(BaseModel):
     """The multipart body of an import (documentation only: the part is streamed)."""
+
+    model_config = ConfigDict(extra="forbid")
 
     file: Annotated[
         str,

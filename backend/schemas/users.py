@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, EmailStr, Field, StrictBool, StringConstraints
+from pydantic import BaseModel, BeforeValidator, EmailStr, Field, StrictBool, StringConstraints
 
 from backend.core.money import Money
 from backend.models.users import Role
-from backend.schemas.base import In, Labels, Out, ShortText, absent
+from backend.schemas.base import NO_NUL, In, Labels, Out, ShortText, absent
 
 
 def _bare(value: Any) -> Any:
@@ -25,16 +25,10 @@ def _bare(value: Any) -> Any:
 Email = Annotated[EmailStr, BeforeValidator(_bare), StringConstraints(max_length=320)]
 
 
-def _no_nul(value: str) -> str:
-    if "\x00" in value:
-        raise ValueError("must not contain the character NUL")
-    return value
-
-
 NewPassword = Annotated[
     str,
     StringConstraints(min_length=8, max_length=1024),
-    AfterValidator(_no_nul),
+    *NO_NUL,
     Field(json_schema_extra={"format": "password"}),
 ]
 Password = Annotated[str, StringConstraints(max_length=1024), Field(json_schema_extra={"format": "password"})]
@@ -64,7 +58,18 @@ class Login(In):
     password: Password
 
 
-OpaqueToken = Annotated[str, StringConstraints(min_length=1, max_length=512), AfterValidator(_no_nul)]
+class PasswordForm(BaseModel):
+    """The OAuth2 password form (RFC 6749, 4.3); its names are the standard's, and what it does not know it ignores."""
+
+    grant_type: Literal["password"] = "password"
+    username: Annotated[str, StringConstraints(max_length=320), Field(description="The e-mail address.")]
+    password: Password
+    scope: str = ""
+    client_id: str | None = None
+    client_secret: str | None = None
+
+
+OpaqueToken = Annotated[str, StringConstraints(min_length=1, max_length=512), *NO_NUL]
 
 
 class RefreshIn(In):
@@ -173,7 +178,10 @@ class BuyerRole(StrEnum):
 
 
 NamePart = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=2, max_length=200), AfterValidator(_no_nul)
+    str,
+    StringConstraints(strip_whitespace=True, min_length=2, max_length=200),
+    *NO_NUL,
+    Field(json_schema_extra={"pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*[^\s\u0000][^\u0000]*$"}),
 ]
 
 

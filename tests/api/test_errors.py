@@ -44,6 +44,15 @@ async def test_a_wrong_method_says_every_right_one(world: World) -> None:
         assert "PUT" not in answer.headers["allow"]
 
 
+async def test_a_path_of_its_own_is_no_id(world: World) -> None:
+    """`/skus/bulk` has the methods of an import, not those of a SKU with a strange id."""
+    mo = await world.merchant()
+    for method in ("GET", "PATCH", "DELETE"):
+        answer = await mo.call(method, "/skus/bulk")
+        refused(answer, 405, "method_not_allowed")
+        assert answer.headers["allow"] == "POST"
+
+
 @pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "PROPFIND", "BREW"])
 async def test_an_odd_method_is_a_405(world: World, method: str) -> None:
     refused(await world.nobody.call(method, "/slots"), 405)

@@ -1,0 +1,93 @@
+"""What Schemathesis may not hold against us, each with its reason; everything else that it finds is a failure.
+
+Schemathesis knows what openapi.json can say. These are rules of api.md that a schema has no words for: they relate two
+fields, a field to who calls, or a value to what is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from schemathesis import Case, HookContext, Response, hook
+from schemathesis.core.failures import Failure
+from schemathesis.openapi.checks import RejectedPositiveData
+
+Found: TypeAlias = Callable[[Case[Any], Response, dict[str, Any]], bool]
+
+# What may come of a request in order, beside a success: who calls, what is there, what state it is in, and how busy we
+# are. 412 is not in Schemathesis' own list: `If-Match` was in order, the version was not the current one.
+AFTER_ALL = ["2xx", "3xx", "401", "403", "404", "409", "412", "429", "503"]
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """A kind of failure that is none, why, and how to know it."""
+
+    reason: str
+    failure: type[Failure]
+    is_it: Found
+
+
+def _code(*codes: str) -> Found:
+    return lambda case, response, problem: problem.get("code") in codes
+
+
+def _says(field: str, message: str) -> Found:
+    """A 422 about nothing but this."""
+    return lambda case, response, problem: problem.get("errors") == [{"field": field, "message": message}]
+
+
+def _half_a_form(case: Case[Any]) -> bool:
+    body = case.body if isinstance(case.body, dict) else {}
+    return "metadata" in body or not {"title", "budgetTarget", "productionWindow"} <= set(body)
+
+
+EXCLUSIONS = [
+    Exclusion(
+        "an id in a body that is nobody's, or not one of the caller's, is a 422 by api.md; ids are not in a schema",
+        RejectedPositiveData,
+        _code("unknown_project", "unknown_sku", "unknown_buyer"),
+    ),
+    Exclusion(
+        "an Idempotency-Key that was used for another request is a 422 by api.md",
+        RejectedPositiveData,
+        _code("idempotency_key_reused"),
+    ),
+    Exclusion("a secret is right or wrong, not well-formed", RejectedPositiveData, _code("invalid_reset_token")),
+    Exclusion("a secret is right or wrong, not well-formed", RejectedPositiveData, _code("wrong_password")),
+    Exclusion(
+        "a cursor is what an answer gave: any text is well-formed, few are cursors",
+        RejectedPositiveData,
+        _says("cursor", "is not a cursor of this list"),
+    ),
+    Exclusion(
+        "what is needed depends on who calls: an operator names a side, the parties must not",
+        RejectedPositiveData,
+        lambda case, response, problem: [each["field"] for each in problem.get("errors", ())] == ["onBehalfOf"],
+    ),
+    Exclusion(
+        "a new project takes form fields or one JSON part; the form is told flat, since a page draws its form from it",
+        RejectedPositiveData,
+        lambda case, response, problem: case.operation.label == "POST /api/v1/projects" and _half_a_form(case),
+    ),
+    Exclusion(
+        "a file is judged by its content, and by its name together with its content",
+        RejectedPositiveData,
+        _code("unsupported_script", "content_mismatch", "invalid_catalogue"),
+    ),
+]
+
+
+@hook
+def filter_failure(context: HookContext, failure: Failure, case: Case[Any], response: Response) -> bool:
+    """Whether this counts: Schemathesis asks for every failure."""
+    problem = _problem_of(response)
+    return not any(isinstance(failure, each.failure) and each.is_it(case, response, problem) for each in EXCLUSIONS)
+
+
+def _problem_of(response: Response) -> dict[str, Any]:
+    kind = response.headers.get("content-type", [""])[0]
+    problem: dict[str, Any] = response.json() if kind.startswith("application/problem+json") else {}
+    return problem
