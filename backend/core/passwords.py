@@ -7,8 +7,12 @@ import hashlib
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from pathlib import Path
 
 from passlib.context import CryptContext
+
+from backend.core.errors import Invalid
+from backend.core.version import NAME
 
 BCRYPT_LIMIT = 72  # bytes; bcrypt 5 raises above it, on hash and on verify
 LIBRARY_LIMIT = 4096  # passlib raises above it
@@ -44,6 +48,28 @@ def _normal(password: str) -> bytes:
     """
     text = unicodedata.normalize("NFKC", password).encode("utf-8", "surrogatepass")
     return text if len(text) <= LIBRARY_LIMIT else hashlib.sha512(text).hexdigest().encode()
+
+
+@lru_cache
+def _common() -> frozenset[str]:
+    """Passwords that everybody tries first, folded (docs/decisions/0091)."""
+    return frozenset((Path(__file__).parent / "common-passwords.txt").read_text(encoding="utf-8").split("\n"))
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold().strip()
+
+
+def must_be_uncommon(password: str, email: str, name: str, *, field: str = "password") -> None:
+    """Raises Invalid `common_password` for one of the most used passwords, the account's own words, or our name.
+
+    Letter case and the spaces around do not make it another one.
+    """
+    folded = _folded(password)
+    if folded in _common():
+        raise Invalid.field(field, "is one of the most used passwords; choose another", code="common_password")
+    if folded in {_folded(each) for each in (email, email.partition("@")[0], name, NAME)}:
+        raise Invalid.field(field, "is a word that everybody can guess; choose another", code="common_password")
 
 
 def _fits(password: str, digest: str) -> bool:

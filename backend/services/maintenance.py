@@ -16,7 +16,7 @@ from sqlalchemy import column, select, table
 from backend.core.config import Settings
 from backend.core.database import Database, Db, Tx
 from backend.core.errors import Invalid, NotFound, Problem
-from backend.core.passwords import hash_password
+from backend.core.passwords import hash_password, must_be_uncommon
 from backend.core.statements import Statement
 from backend.integrations.storage import Storage
 from backend.models.events import ActorRole
@@ -69,6 +69,7 @@ async def create_operator(dsn: str, settings: Settings, email: str, name: str, p
         except ValidationError as error:
             message = error.errors(include_input=False, include_url=False)[0]["msg"]
             raise Invalid.field(label, "is not valid" if label == "--email" else message) from None
+    must_be_uncommon(password, email, name)
     digest = await hash_password(password)
     new = NewUser(email, name.strip(), Role.OPERATOR)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+from asyncpg import Record
 from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
@@ -16,7 +17,7 @@ from backend.core import clock
 from backend.core.database import Db, Tx
 from backend.core.errors import Invalid
 from backend.core.ids import new_id
-from backend.core.passwords import check_password, hash_password
+from backend.core.passwords import check_password, hash_password, must_be_uncommon
 from backend.core.shapes import Reply
 from backend.core.statements import Statement, binds
 from backend.core.tokens import derive_secret, hash_secret
@@ -31,7 +32,7 @@ from backend.services.sessions import Door, SignedInDoor
 # Seconds. Every answer to a forgotten password takes this long, whether or not there is an account.
 FORGOT_TAKES = 0.25
 
-_HASH_OF = Statement(select(User.password_hash).where(User.id == bindparam("p_user")))
+_OF = Statement(select(User.password_hash, User.email, User.name).where(User.id == bindparam("p_user")))
 # Only the hash that was checked is replaced: of two changes at once the second one's current password is wrong.
 _REPLACE = Statement(
     update(User)
@@ -55,7 +56,7 @@ _STANDS = (
     PasswordReset.token_hash == bindparam("p_hash"),
     PasswordReset.expires_at > bindparam("p_now"),
 )
-_FIND = Statement(select(PasswordReset.user_id).where(*_STANDS))
+_FIND = Statement(select(User.email, User.name).join(PasswordReset, PasswordReset.user_id == User.id).where(*_STANDS))
 _TAKE = Statement(delete(PasswordReset).where(*_STANDS).returning(PasswordReset.user_id))
 _LOCK_ACTIVE = Statement(
     select(User.id).where(User.id == bindparam("p_user"), User.is_active).with_for_update(key_share=True)
@@ -63,16 +64,22 @@ _LOCK_ACTIVE = Statement(
 
 
 async def change(door: SignedInDoor, body: PasswordChange) -> Reply:
-    """A new password; the caller's other sessions end. Raises Invalid `wrong_password` for a wrong current one."""
+    """A new password; the caller's other sessions end.
 
-    async def look(db: Db) -> str:
-        kept: str = await _HASH_OF.value(db, p_user=(await door.actor(db)).id)
-        return kept
+    Raises Invalid: `wrong_password` for a wrong current one, `common_password` for a new one that is easily guessed.
+    """
 
-    kept = await door.look(look)
+    async def look(db: Db) -> Record:
+        found = await _OF.one(db, p_user=(await door.actor(db)).id)
+        assert found is not None
+        return found
+
+    account = await door.look(look)
+    kept = account["password_hash"]
     valid, _ = await check_password(body.current_password, kept)
     if not valid:
         raise _wrong()
+    must_be_uncommon(body.new_password, account["email"], account["name"], field="newPassword")
     digest = await hash_password(body.new_password)
 
     async def work(tx: Tx) -> Reply:
@@ -120,11 +127,13 @@ async def _offer(tx: Tx, secret: str, email: str) -> None:
 async def reset(door: Door, body: ResetPassword) -> Reply:
     """A new password for the token from the mail; every session ends, and the address is proven (decision 0087).
 
-    Raises Invalid `invalid_reset_token`.
+    Raises Invalid: `invalid_reset_token`; `common_password`, which does not use the token up.
     """
     token = hash_secret(body.token)
-    if await door.look(lambda db: _FIND.value(db, p_hash=token, p_now=clock.now())) is None:
+    account = await door.look(lambda db: _FIND.one(db, p_hash=token, p_now=clock.now()))
+    if account is None:
         raise _not_valid()
+    must_be_uncommon(body.new_password, account["email"], account["name"], field="newPassword")
     digest = await hash_password(body.new_password)
 
     async def work(tx: Tx) -> Reply:

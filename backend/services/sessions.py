@@ -20,7 +20,7 @@ from backend.core.config import Settings
 from backend.core.database import Db, Tx
 from backend.core.errors import NotSignedIn
 from backend.core.ids import new_id
-from backend.core.passwords import check_password, hash_password
+from backend.core.passwords import check_password, hash_password, must_be_uncommon
 from backend.core.shapes import Reply, encode
 from backend.core.statements import Statement
 from backend.core.tokens import Claims, hash_secret, make_access_token, make_secret
@@ -86,7 +86,8 @@ _ADD_TOKEN = Statement(
 
 
 async def signup(door: Door, body: Signup) -> Reply:
-    """A new account, signed in; a link to prove its address is mailed. Raises Conflict `email_taken`."""
+    """A new account, signed in; a link to prove its address is mailed. Raises `email_taken`, `common_password`."""
+    must_be_uncommon(body.password, body.email, body.name)
     digest = await hash_password(body.password)
     new = NewUser(body.email, body.name, Role(body.role.value))
 

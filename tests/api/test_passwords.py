@@ -9,7 +9,10 @@ from typing import Any, TypeAlias
 import asyncpg
 import pytest
 
+from backend.core import passwords
 from backend.core.config import Settings
+from backend.core.errors import Invalid
+from backend.services import maintenance
 from tests.factories.mailbox import Mailbox
 from tests.factories.people import Person
 from tests.factories.refusals import fields, refused
@@ -255,3 +258,42 @@ async def test_the_token_is_bound_to_the_installations_secret(
     await sql.execute("UPDATE password_resets SET token_hash = sha256('another')")
     assert await mailbox.delivered() == []
     assert await sql.fetchval("SELECT status FROM mails WHERE kind = 'password_reset'") == "Dropped"
+
+
+GUESSED = [
+    "12345678",
+    "Password123",
+    "  QWERTYUIOP ",
+    "ＰＡＳＳＷＯＲＤ",
+    "BackDrop",
+    "ADVERTISER1",
+    EMAIL.upper(),
+    "ada LOVELACE",
+]
+
+
+@pytest.mark.parametrize("password", GUESSED)
+async def test_a_password_that_everybody_guesses_is_refused_wherever_one_is_set(
+    world: World, mailbox: Mailbox, sql: Sql, password: str
+) -> None:
+    """ASVS 5.0, 6.2.4: common ones, and the account's own words, whatever their letter case and width."""
+    body = {"email": EMAIL, "name": "Ada Lovelace", "role": "Advertiser", "password": password}
+    refused(await world.nobody.post("/auth/signup", body), 422, "common_password", "password")
+    assert await sql.fetchval("SELECT count(*) FROM users") == 0
+    ada = await world.sign_up("Advertiser", "Ada Lovelace")
+    digest = await sql.fetchval("SELECT password_hash FROM users")
+    refused(await change(ada, new=password), 422, "common_password", "newPassword")
+    await forgot(world)
+    token = mailbox.token((await mailbox.delivered())[0])
+    refused(await reset(world, token, password), 422, "common_password", "newPassword")
+    assert await sql.fetchval("SELECT password_hash FROM users") == digest
+    assert (await reset(world, token)).status_code == 204, "the refusal did not use the token up"
+
+
+async def test_no_operator_is_made_with_a_common_password(dsn: str, settings: Settings) -> None:
+    with pytest.raises(Invalid, match="most used passwords"):
+        await maintenance.create_operator(dsn, settings, "olga@example.com", "Olga", "Password1")
+
+
+def test_the_list_is_long_enough_for_asvs() -> None:
+    assert len([each for each in passwords._common() if len(each) >= 8]) > 3000

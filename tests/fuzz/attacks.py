@@ -32,5 +32,5 @@ def attack(server: str, folder: Path, name: str, cases: int, seed: int) -> Outco
         found.add(run(document, config, lambda operation_id: operation_id == LAST))
         log = running.log.read_text()
         if "Traceback" in log:
-            found.failures["the log", "no traceback"] = log[log.index("Traceback") :][:2000]
+            found.failures["the log", "no traceback"] = log[log.index("Traceback") :][-3000:]
     return found
