@@ -24,6 +24,7 @@ from backend.dependencies.routes import API
 from backend.dependencies.security import MOST_A_MINUTE
 from backend.integrations.database import database_dsn
 from backend.integrations.oauth import providers
+from backend.integrations.redis import redis_buckets
 from backend.integrations.storage import Storage
 from backend.jobs import files, scripts, security, worker
 from backend.policies.security import Sighting
@@ -45,6 +46,7 @@ from backend.routers import (
     users,
     views,
 )
+from backend.services.limits import PostgresBuckets
 
 # What is asked most comes first: the path of a request is held against one route after the other.
 ROUTERS = (
@@ -87,6 +89,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             app.state.providers = providers(config)
             app.state.storage = Storage(config.uploads)
             app.state.database = await stack.enter_async_context(Database.opened(dsn, config))
+            app.state.shared_buckets = (
+                await stack.enter_async_context(redis_buckets(config.redis_url.get_secret_value()))
+                if config.redis_url is not None
+                else PostgresBuckets(app.state.database)
+            )
             app.state.admissions = Admissions(app.state.database)
             app.state.tally = Tally[Sighting](MOST_A_MINUTE)
             if config.app_env != "test":

@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     cors_origins: Annotated[list[str], NoDecode] = ["http://localhost:5173"]
     trusted_proxies: Annotated[list[str], NoDecode] = []
     docs_enabled: bool | None = None
+    redis_url: SecretStr | None = None
     rate_limit: Annotated[str, Field(pattern=limits.PATTERN)] | None = None
 
     upload_dir: Path | None = None
@@ -111,6 +112,15 @@ class Settings(BaseSettings):
         parts = urlsplit(value.get_secret_value()) if value is not None else None
         if parts is not None and (parts.scheme not in {"smtp", "smtps"} or not parts.hostname):
             raise ValueError("must look like smtp://user:password@host:587 or smtps://user:password@host")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: SecretStr | None) -> SecretStr | None:
+        """Take the forms that redis-py reads."""
+        parts = urlsplit(value.get_secret_value()) if value is not None else None
+        if parts is not None and (parts.scheme not in {"redis", "rediss"} or not parts.hostname):
+            raise ValueError("must look like redis://user:password@host:6379/0 or rediss://…")
         return value
 
     @field_validator("trusted_proxies")

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 PATTERN = r"^[1-9][0-9]{0,6}/(second|minute|hour)$"
 _UNITS = {"second": 1, "minute": 60, "hour": 3600}
@@ -66,6 +67,16 @@ class Standing:
             "X-RateLimit-Remaining": str(self.remaining),
             "X-RateLimit-Reset": str(self.reset),
         }
+
+
+class SharedBuckets(Protocol):
+    """The buckets that all processes share. A subject is what is counted: an address or an account, named in full."""
+
+    async def take(self, subject: str, limit: Limit) -> tuple[bool, Standing]:
+        """Take a token: whether there was one, and how the caller stands now. Raises Unavailable."""
+
+    async def give_back(self, subject: str, limit: Limit) -> None:
+        """Give a token back. Raises Unavailable."""
 
 
 class Buckets:

@@ -23,6 +23,7 @@ def complaints(settings: Settings) -> Iterator[str]:
     yield from _about_secrets(settings)
     yield from _about_addresses(settings)
     yield from _about_database(settings)
+    yield from _about_redis(settings)
     yield from _about_mail(settings)
     yield from _about_providers(settings)
     yield from _about_the_rest(settings)
@@ -80,6 +81,13 @@ def _about_database(settings: Settings) -> Iterator[str]:
             "DATABASE_URL must ask for TLS when its server is on another machine: sslmode=verify-full, or require "
             "(without either a connection falls back to plain text)"
         )
+
+
+def _about_redis(settings: Settings) -> Iterator[str]:
+    if settings.redis_url is not None:
+        parts = urlsplit(settings.redis_url.get_secret_value())
+        if parts.scheme == "redis" and _is_remote(parts.hostname):
+            yield "REDIS_URL must begin with rediss:// for a server on another machine"
 
 
 def _is_remote(host: str | None) -> bool:

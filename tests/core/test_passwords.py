@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import threading
 import unicodedata
 
 import bcrypt
@@ -93,3 +96,28 @@ async def test_what_nobody_could_have_signed_up_with_fits_nothing(password: str)
     assert await check_password(password, digest) == (False, None)
     assert await check_password(password, old_hash(b"a password")) == (False, None)
     assert await check_password(password, None) == (False, None)
+
+
+async def test_a_storm_of_passwords_leaves_the_loop_free_and_fills_two_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """S7, its short form: nobody's hash is let go before the loop has been asked, so hashing on the loop would hang."""
+    let_go, running, most, priorities = threading.Event(), 0, 0, set()
+    lock = threading.Lock()
+
+    def slow(text: bytes) -> str:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+            priorities.add(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        assert let_go.wait(30), "the loop never came to its turn"
+        with lock:
+            running -= 1
+        return text.decode()
+
+    monkeypatch.setattr(passwords._context, "hash", slow)
+    storm = [asyncio.create_task(hash_password(f"password {number}")) for number in range(50)]
+    await asyncio.sleep(0.05)
+    let_go.set()
+    assert await asyncio.gather(*storm) == [f"password {number}" for number in range(50)]
+    assert most == 2
+    assert min(priorities) > os.getpriority(os.PRIO_PROCESS, 0)

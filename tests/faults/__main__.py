@@ -25,6 +25,8 @@ LONG = {
     "vanishing": ("tests.faults.long:vanishing_clients", 2000),
     "stops": ("tests.faults.long:stops", 50),
     "slow-clients": ("tests.faults.long:slow_clients", 500),
+    "hashing": ("tests.security.long:hashing", 10),
+    "sign-ins": ("tests.security.long:sign_ins", 200),
     "model": ("tests.model.long:model", 500),
 }
 
