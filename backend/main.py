@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
+import structlog
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
@@ -48,6 +49,8 @@ from backend.routers import (
 )
 from backend.services.limits import PostgresBuckets
 
+log = structlog.get_logger("backdrop.start")
+
 # What is asked most comes first: the path of a request is held against one route after the other.
 ROUTERS = (
     slots.router,
@@ -72,13 +75,21 @@ EXPOSED = ["ETag", "Link", "Idempotent-Replayed", "X-Request-ID", "Retry-After",
 EXPOSED += ["X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"]
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+BY_HAND = (
+    "started without `python -m backend serve`: a slow client may take all the time it wants for its head, and clients "
+    "behind a proxy count as one"
+)
+
+
+def create_app(settings: Settings | None = None, *, by_hand: bool = False) -> FastAPI:
     """The service. Nothing is opened before its lifespan starts, which opens storage and pool and closes them again."""
     config = settings or read_settings()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         configure_logging(config)
+        if by_hand:
+            log.warning(BY_HAND)
         if config.supervisor_pid is not None:
             end_with_parent(config.supervisor_pid)
         async with AsyncExitStack() as stack:
@@ -144,5 +155,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 def __getattr__(name: str) -> Any:
     """`uvicorn backend.main:app`: the application is made when it is asked for, not at import."""
     if name == "app":
-        return create_app()
+        config = read_settings()
+        return create_app(config, by_hand=config.supervisor_pid is None)
     raise AttributeError(name)

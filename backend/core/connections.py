@@ -70,8 +70,9 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()
 
     def on_message_begin(self) -> None:
-        """A head has begun."""
+        """A head has begun. Who is at the other end is noted here, where nothing else can have written it."""
         super().on_message_begin()
+        self.scope["state"]["peer"] = self.client[0] if self.client else None
         self._close_in(HEAD_SECONDS)
 
     def on_headers_complete(self) -> None:

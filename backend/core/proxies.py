@@ -30,6 +30,16 @@ def _address(text: str) -> Address | None:
     return getattr(found, "ipv4_mapped", None) or found
 
 
+def believable(peer: str | None, forwarded: Sequence[str]) -> str | None:
+    """The peer as another server than ours tells it; None when that may be no more than a header's word.
+
+    uvicorn started by hand takes X-Forwarded-For from localhost for the truth, so whoever sits there could invent an
+    address for every try. Such requests count together.
+    """
+    named = {_address(hop) for value in forwarded for hop in value.split(",")}
+    return None if peer is not None and _address(peer) in named else peer
+
+
 def client_address(peer: str | None, forwarded: Sequence[str], trusted: Sequence[Network]) -> str:
     """The nearest address that is no trusted proxy, as the key of its limits: IPv6 counts by its /64.
 
@@ -44,7 +54,7 @@ def client_address(peer: str | None, forwarded: Sequence[str], trusted: Sequence
             break
         current = before
     if current is None:
-        return "local"  # a unix socket
+        return "local"  # a unix socket, or nobody knows
     if current.version == 6:
         return str(ipaddress.ip_network((current, 64), strict=False))
     return str(current)

@@ -21,7 +21,7 @@ from backend.core import clock
 from backend.core.config import Settings
 from backend.core.database import Database, Db, Tx
 from backend.core.errors import BadRequest, NotSignedIn
-from backend.core.proxies import client_address, client_digest
+from backend.core.proxies import believable, client_address, client_digest
 from backend.core.shapes import IfMatch, Reply
 from backend.core.tokens import Claims, Links, read_access_token
 from backend.dependencies import idempotency
@@ -53,8 +53,13 @@ def claims_of(request: Request) -> Claims:
 def address_of(request: Request) -> str:
     """The address that a request counts under."""
     trusted = request.app.state.settings.trusted_networks
-    peer = request.client.host if request.client else None
-    return client_address(peer, request.headers.getlist("x-forwarded-for") if trusted else (), trusted)
+    forwarded = request.headers.getlist("x-forwarded-for")
+    state = request.scope["state"]
+    if "peer" in state:  # noted by our own connections
+        peer = state["peer"]
+    else:
+        peer = believable(request.client.host if request.client else None, forwarded)
+    return client_address(peer, forwarded if trusted else (), trusted)
 
 
 def needs_sign_in(dependant: Dependant) -> bool:

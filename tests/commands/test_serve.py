@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from backend.main import BY_HAND
 from tests.commands.running import backend, data_folder, environment, processes_of, serving, wait_for
 
 pytestmark = pytest.mark.timeout(180)
@@ -119,8 +120,18 @@ def test_uvicorn_serves_the_application_too(folder: Path) -> None:
     assert migrated.returncode == 0, migrated.stderr
     with serving(folder, sys.executable, "-m", "uvicorn", "backend.main:app", "--port", "{port}") as server:
         assert sign_up(server.url, "cleo@example.com") == 201
+        with httpx2.Client(base_url=server.url) as client:
+            invented = [_guess(client, number) for number in range(105)]
+        assert invented == [401] * 100 + [429] * 5, "an invented address is no new client, though uvicorn believes it"
         server.stop()
+    assert BY_HAND in server.log.read_text()
     wait_for(lambda: processes_of(folder / "postgres") == [], "PostgreSQL survived")
+
+
+def _guess(client: httpx2.Client, number: int) -> int:
+    body = {"email": f"nobody{number}@example.com", "password": "wrong"}
+    headers = {"X-Forwarded-For": f"198.51.100.{number}"}
+    return client.post("/api/v1/auth/login", json=body, headers=headers, timeout=20).status_code
 
 
 @pytest.mark.parametrize(
