@@ -55,10 +55,8 @@ def address_of(request: Request) -> str:
     trusted = request.app.state.settings.trusted_networks
     forwarded = request.headers.getlist("x-forwarded-for")
     state = request.scope["state"]
-    if "peer" in state:  # noted by our own connections
-        peer = state["peer"]
-    else:
-        peer = believable(request.client.host if request.client else None, forwarded)
+    told = request.client.host if request.client else None
+    peer = state["peer"] if "peer" in state else believable(told, forwarded)  # noted by our own connections
     return client_address(peer, forwarded if trusted else (), trusted)
 
 

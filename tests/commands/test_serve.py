@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2
@@ -120,18 +121,19 @@ def test_uvicorn_serves_the_application_too(folder: Path) -> None:
     assert migrated.returncode == 0, migrated.stderr
     with serving(folder, sys.executable, "-m", "uvicorn", "backend.main:app", "--port", "{port}") as server:
         assert sign_up(server.url, "cleo@example.com") == 201
-        with httpx2.Client(base_url=server.url) as client:
-            invented = [_guess(client, number) for number in range(105)]
-        assert invented == [401] * 100 + [429] * 5, "an invented address is no new client, though uvicorn believes it"
+        with ThreadPoolExecutor(8) as threads:
+            invented = list(threads.map(lambda number: _forgot(server.url, number), range(60)))
+        assert set(invented) == {202, 429}, "an invented address is no new client, though uvicorn believes it"
         server.stop()
     assert BY_HAND in server.log.read_text()
     wait_for(lambda: processes_of(folder / "postgres") == [], "PostgreSQL survived")
 
 
-def _guess(client: httpx2.Client, number: int) -> int:
-    body = {"email": f"nobody{number}@example.com", "password": "wrong"}
+def _forgot(url: str, number: int) -> int:
+    """Thirty a minute for an address."""
     headers = {"X-Forwarded-For": f"198.51.100.{number}"}
-    return client.post("/api/v1/auth/login", json=body, headers=headers, timeout=20).status_code
+    body = {"email": f"nobody{number}@example.com"}
+    return httpx2.post(f"{url}/api/v1/auth/forgot-password", json=body, headers=headers, timeout=20).status_code
 
 
 @pytest.mark.parametrize(
