@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 import contextlib
 import hashlib
+import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -15,6 +17,8 @@ from backend.core.errors import Invalid, UnsupportedMedia
 
 _CHUNK = 1024 * 1024
 _NAME_LIMIT = 255
+_PDF_END = 2048  # bytes; ISO 32000 asks for the last 1,024, and some programs write a little behind
+_PDF_TABLE = re.compile(rb"startxref\s+([0-9]{1,15})\s+%%EOF")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,16 @@ class _Done(Exception):
 
 
 def _is_pdf(content: BinaryIO) -> bool:
-    return content.read(5) == b"%PDF-"
+    """A head and an end: near the end it says where its table is, and that lies inside the file.
+
+    So a file that was cut off is refused at once. What stands between is judged by the child that reads it.
+    """
+    if content.read(5) != b"%PDF-":
+        return False
+    size = content.seek(0, os.SEEK_END)
+    content.seek(max(0, size - _PDF_END))
+    places = _PDF_TABLE.findall(content.read())
+    return bool(places) and 0 < int(places[-1]) < size
 
 
 def _is_final_draft(content: BinaryIO) -> bool:
@@ -81,7 +94,7 @@ def _is_fountain(content: BinaryIO) -> bool:
 
 
 _KINDS: dict[str, tuple[str, str, Callable[[BinaryIO], bool]]] = {
-    ".pdf": ("application/pdf", "a PDF", _is_pdf),
+    ".pdf": ("application/pdf", "a whole PDF", _is_pdf),
     ".fdx": ("application/xml", "a Final Draft document", _is_final_draft),
     ".fountain": ("text/plain; charset=utf-8", "Fountain text in UTF-8", _is_fountain),
 }

@@ -18,7 +18,7 @@ from tests.factories.people import Person
 from tests.factories.refusals import refused
 from tests.factories.world import FOUNTAIN, World, ok
 
-PDF = b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\n%%EOF\n"
+PDF = b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\nstartxref\n9\n%%EOF\n"
 FDX = (
     b'<?xml version="1.0" encoding="UTF-8" standalone="no" ?>\n'
     b'<FinalDraft DocumentType="Script" Version="5"><Content></Content></FinalDraft>'

@@ -12,12 +12,17 @@ from backend.core.uploads import inspect
 
 FDX = b'<?xml version="1.0" encoding="UTF-8"?><FinalDraft Version="5"><Content/></FinalDraft>'
 
+END = b"\nstartxref\n9\n%%EOF"
+WHOLE = b"%PDF-1.4\n1 0 obj\n<<>>\nendobj" + END
+
 
 @pytest.mark.parametrize(
     ("name", "content", "media_type"),
     [
-        ("a.pdf", b"%PDF-1.4", "application/pdf"),
-        ("A.PDF", b"%PDF-2.0\n", "application/pdf"),
+        ("a.pdf", WHOLE, "application/pdf"),
+        ("A.PDF", WHOLE.replace(b"1.4", b"2.0") + b"\r\n" * 500, "application/pdf"),
+        ("a.pdf", WHOLE + b"\n2 0 obj\n<<>>\nendobj\nstartxref\r\n60\r\n%%EOF\n", "application/pdf"),
+        ("a.pdf", b"%PDF-1.4\n" + b"x" * 5_000_000 + END, "application/pdf"),
         ("a.fdx", FDX, "application/xml"),
         ("a.fdx", FDX.decode().replace("UTF-8", "UTF-16").encode("utf-16"), "application/xml"),
         ("a.fdx", b"\xef\xbb\xbf" + FDX, "application/xml"),
@@ -35,7 +40,14 @@ def test_content_that_matches_is_taken(name: str, content: bytes, media_type: st
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("a.pdf", b" %PDF-1.4"),
+        ("a.pdf", b" " + WHOLE),
+        ("a.pdf", b"%PDF-1.4"),
+        ("a.pdf", WHOLE[:-1]),
+        ("a.pdf", WHOLE + b"\n" + bytes(3000)),
+        ("a.pdf", WHOLE.replace(b"\n9\n", b"\n99\n")),
+        ("a.pdf", WHOLE.replace(b"\n9\n", b"\n-9\n")),
+        ("a.pdf", WHOLE.replace(b"\n9\n", b"\n0\n")),
+        ("a.pdf", WHOLE.replace(b"\n9\n", b"\n" + b"9" * 5000 + b"\n")),
         ("a.pdf", b"PK\x03\x04"),
         ("a.pdf", FDX),
         ("a.fdx", b"<html></html>"),
@@ -85,6 +97,6 @@ def test_a_character_across_two_chunks_is_whole() -> None:
     ],
 )
 def test_a_name_is_no_path_and_can_be_stored(sent: str, kept: str) -> None:
-    name = inspect(io.BytesIO(b"%PDF-1.4"), sent).file_name
+    name = inspect(io.BytesIO(WHOLE), sent).file_name
     assert name == kept
     assert len(name) <= 255

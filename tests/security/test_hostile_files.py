@@ -9,9 +9,12 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 
+from backend.core.database import Database
 from backend.integrations.screenplays import UnreadableError, child
 from backend.integrations.screenplays.child import read_in_child
-from tests.factories.world import World
+from backend.integrations.storage import Storage
+from backend.jobs.scripts import read_due
+from tests.factories.world import World, ok
 from tests.security.hostile import Hostile, documents, pdfs, texts
 
 FILES: list[Hostile] = [*pdfs(), *documents(), *texts()]
@@ -47,7 +50,11 @@ async def _comes_back_harmless(client: httpx2.AsyncClient, link: str, content: b
 
 
 @pytest.mark.parametrize(
-    "name", ["laughs.fdx", "entity.fdx", "parameter.fdx", "other.fdx", "pdf.fountain", "script.exe"]
+    "name",
+    [
+        *("laughs.fdx", "entity.fdx", "parameter.fdx", "other.fdx", "pdf.fountain", "script.exe"),
+        *("cut.pdf", "head.pdf", "noise.pdf", "endless.pdf", "nowhere.pdf", "negative.pdf", "both.pdf"),
+    ],
 )
 async def test_what_is_no_script_is_refused_by_name(world: World, name: str) -> None:
     cleo = await world.creator()
@@ -56,6 +63,17 @@ async def test_what_is_no_script_is_refused_by_name(world: World, name: str) -> 
     response = await cleo.post("/projects", data=form, files={"file": (name, content)})
     assert response.status_code == 415
     assert response.json()["code"] in ("content_mismatch", "unsupported_script")
+
+
+async def test_a_locked_pdf_is_kept_and_said_to_be_locked(world: World, database: Database, storage: Storage) -> None:
+    """It is a whole file, and its owner may want it there; nobody guesses at its password."""
+    cleo = await world.creator()
+    content = next(each[2] for each in FILES if each[1] == "locked.pdf")
+    project = await world.project(cleo, content, "locked.pdf")
+    assert await read_due(database, storage) == 1
+    read = ok(await cleo.get(f"/projects/{project['id']}"))
+    assert read["scriptStatus"] == "unreadable"
+    assert "password" in read["scriptStatusReason"]
 
 
 async def test_reading_them_ends_within_its_limits_while_others_are_served(client: httpx2.AsyncClient) -> None:
