@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, TypeAlias
+from uuid import UUID
 
 import asyncpg
 import httpx2
@@ -222,6 +223,24 @@ async def test_of_two_first_sign_ins_at_once_one_makes_the_account(app: FastAPI,
     assert 200 in {each.status_code for each in answers}
     assert await sql.fetchval("SELECT count(*) FROM users") == 1
     assert await sql.fetchval("SELECT count(*) FROM identities") == 1
+
+
+async def test_a_subject_that_another_sign_in_links_at_the_same_moment_is_a_conflict(
+    world: World, browser: Browser, provider: str, sql: Sql
+) -> None:
+    other = await world.creator()
+    await known(provider, "s-14")
+    code = await browser.arrive("google", **await consent(await browser.leave("google", role="Creator"), "s-14"))
+    transaction = sql.transaction()
+    await transaction.start()
+    await sql.execute("INSERT INTO identities VALUES (gen_random_uuid(), $1, 'google', 's-14', now())", UUID(other.id))
+    waiting = asyncio.create_task(browser.take(code))
+    stuck = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    while not await sql.fetchval(stuck):  # noqa: ASYNC110 PostgreSQL alone knows
+        await asyncio.sleep(0.01)
+    await transaction.commit()
+    refused(await waiting, 409, "linked_meanwhile")
+    assert await sql.fetchval("SELECT count(*) FROM users") == 1
 
 
 async def test_only_ones_own_identities_are_seen_and_unlinked(world: World, browser: Browser, provider: str) -> None:

@@ -7,13 +7,14 @@ from typing import Any
 from unicodedata import normalize
 from uuid import UUID
 
+import asyncpg
 from asyncpg import Record
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import bindparam, delete, exists, func, insert, select
 
 from backend.core import clock
 from backend.core.database import Db, Tx
-from backend.core.errors import NotFound
+from backend.core.errors import Conflict, NotFound
 from backend.core.ids import new_id
 from backend.core.paging import Page, Sort, reply_page
 from backend.core.shapes import Reply, Shape
@@ -102,9 +103,11 @@ async def _create(tx: Tx, claimed: Claimed, email: str, role: Role) -> Actor:
 
 async def _link(tx: Tx, actor: Actor, provider: str, subject: str) -> None:
     identity_id = new_id()
-    await _LINK.one(
-        tx, p_id=identity_id, p_user_id=actor.id, p_provider=provider, p_subject=subject, p_created_at=clock.now()
-    )
+    new = {"p_id": identity_id, "p_user_id": actor.id, "p_provider": provider, "p_subject": subject}
+    try:
+        await _LINK.one(tx, **new, p_created_at=clock.now())
+    except asyncpg.UniqueViolationError:  # the same subject, with another address, a moment ago
+        raise Conflict("This was linked by another sign-in just now; start again.", code="linked_meanwhile") from None
     about: dict[str, Any] = {"identity_id": identity_id, "provider": provider}
     await events.record(tx, events.line(actor, "identity.linked", (SubjectType.USER, actor.id), **about))
 
