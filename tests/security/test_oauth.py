@@ -84,6 +84,7 @@ def forgeries(forger: Forger, where: str) -> dict[str, str | None]:
         "of another sign-in": forger.signed({**honest, "nonce": "x" * 43}),
         "without a nonce": forger.signed(forger.claims(where, nonce=None)),
         "for another client": forger.signed({**honest, "aud": "another"}),
+        "for another client, by us": forger.signed({**honest, "aud": "another", "azp": CLIENT}),
         "for two, the other authorised": forger.signed({**honest, "aud": [CLIENT, "b"], "azp": "b"}),
         "for two, nobody authorised": forger.signed({**honest, "aud": [CLIENT, "b"]}),
         "without an audience": forger.signed(forger.claims(where, aud=None)),

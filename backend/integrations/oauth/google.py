@@ -53,7 +53,6 @@ class Google:
         options: Any = {
             "iss": {"essential": True, "values": [self._issuer, self._issuer.removeprefix("https://")]},
             "aud": {"essential": True, "value": self._client.id},
-            "nonce": {"essential": True, "value": asked.nonce},
         }
         more = {"nonce": asked.nonce, "client_id": self._client.id, "access_token": token.get("access_token")}
         try:
