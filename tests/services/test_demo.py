@@ -148,3 +148,27 @@ async def test_a_failure_leaves_neither_rows_nor_files(
         await demo.fill(dsn, settings)
     assert await sql.fetchval("SELECT count(*) FROM users") == 0
     assert list(settings.uploads.iterdir()) == []
+
+
+async def test_the_merchants_catalogue_matches_slots_with_reasons(
+    dsn: str, settings: Settings, client: httpx2.AsyncClient
+) -> None:
+    await demo.fill(dsn, settings)
+    cleo, mo = await sign_in(client, "creator"), await sign_in(client, "merchant")
+    skus = {each["externalId"]: each for each in ok(await mo.get("/skus"))}
+    found = {
+        name: [
+            (each["slot"]["sceneRef"], each["matched"], each["categories"])
+            for each in ok(await mo.get(f"/skus/{skus[name]['id']}/matches"))
+        ]
+        for name in ("MO-1007", "MO-1009", "MO-1010", "MO-1003")
+    }
+    assert ("Scene 2, the office", ["office"], []) in found["MO-1007"], "a laptop"
+    assert ("Scene 4, the town hall", ["blender"], ["Household Appliances"]) in found["MO-1009"], "a blender"
+    assert ("Scene 5, the bread", ["bread"], ["Bakery"]) in found["MO-1010"], "oil for bread"
+    failing = ok(await mo.get(f"/skus/{skus['MO-1003']['id']}/matches", params={"failing": True}))
+    [coat] = [each for each in failing if each["slot"]["sceneRef"] == "Scene 1, the platform"]
+    assert [each["detail"] for each in coat["rules"] if not each["passed"]] == ["This slot is sold."]
+    [hall] = [each for each in ok(await cleo.get("/slots")) if each["sceneRef"] == "Scene 4, the town hall"]
+    offered = [each["sku"]["title"] for each in ok(await cleo.get(f"/slots/{hall['id']}/matches"))]
+    assert "Blender Vortice" in offered
