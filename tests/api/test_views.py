@@ -104,9 +104,14 @@ async def test_views_are_for_the_owner_and_operators(world: World, cleo: Person,
     refused(await world.nobody.get(path), 401)
 
 
-async def test_a_view_that_cannot_be_written_is_none(cleo: Person, project: dict[str, Any], sql: Sql, dsn: str) -> None:
+async def test_a_view_that_cannot_be_written_is_none(
+    world: World, cleo: Person, project: dict[str, Any], sql: Sql
+) -> None:
     """A database that only reads: everything else that reads goes on, a script stays shut."""
     path = f"/projects/{project['id']}"
+    scene = ok(await cleo.get(f"{path}/scenes"))[0]
+    slot = await world.slot(cleo, project, sceneId=scene["id"])
+    bid = await world.accepted(cleo, await world.advertiser(), slot)
     database = await sql.fetchval("SELECT current_database()")
     await sql.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
     await sql.execute(
@@ -116,9 +121,11 @@ async def test_a_view_that_cannot_be_written_is_none(cleo: Person, project: dict
     try:
         assert (await cleo.get(path)).status_code in (200, 503)  # a connection that was cut is noticed once
         assert (await cleo.get(path)).status_code == 200
-        for way in ("script", "scenes", "slot-suggestions"):
-            shut = await cleo.get(f"{path}/{way}")
-            assert shut.status_code == 503
+        ways = [f"{path}/{way}" for way in ("script", "scenes", "slot-suggestions")]
+        ways += [f"/slots/{slot['id']}/excerpt", f"/bids/{bid['id']}/excerpt", f"/bids/{bid['id']}/memo"]
+        for way in ways:
+            shut = await cleo.get(way)
+            assert shut.status_code == 503, way
             assert "coffee" not in shut.text.lower()
     finally:
         await sql.execute("SET default_transaction_read_only = off")

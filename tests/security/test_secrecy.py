@@ -66,6 +66,7 @@ class Stage:
     people: dict[str, Person] = field(default_factory=dict)
     ids: dict[str, list[str]] = field(default_factory=dict)
     may: dict[str, set[str]] = field(default_factory=dict)
+    shown: dict[str, str] = field(default_factory=dict)  # requests that told more than a heading, with their calls
 
     def paths(self, operation: Operation) -> list[str]:
         """The call on everything there is."""
@@ -82,7 +83,10 @@ class Stage:
                 for params in _queries(operation, self.script):
                     response = await self.people[reader].get(path, params=params)
                     assert response.status_code < 500, response.text
-                    told.setdefault(operation.id, set()).update(self.script.plants.found_in(said(response)))
+                    words = self.script.plants.found_in(said(response))
+                    told.setdefault(operation.id, set()).update(words)
+                    if any(not each.endswith(" heading") for each in words):
+                        self.shown[response.headers["x-request-id"]] = operation.id
         return {call: words for call, words in told.items() if words}
 
 
@@ -184,7 +188,8 @@ async def test_buyers_find_the_excerpt_of_what_they_may_see_and_no_other_word(
     assert not [row[0] for row in rows if plants.found_in(row[0])], "the record or a mail tells it"
 
     # The search is worth something: it finds the whole current draft where that is, and an excerpt that is too long.
-    told = await stage.found("owner", [each for each in READS if each.id == "downloadScript"])
+    told = await stage.found("owner", READS)
+    assert set(told) > {"downloadScript", "listScenes", "listSlotSuggestions", "compareDrafts", "getExcerpt", "getMemo"}
     assert told["downloadScript"] == {each for each in plants.planted.values() if not each.startswith("2 ")}
     monkeypatch.setattr(excerpts, "_AROUND", 2)
     told = await stage.found("bidder", [each for each in READS if "xcerpt" in each.id])
@@ -192,6 +197,12 @@ async def test_buyers_find_the_excerpt_of_what_they_may_see_and_no_other_word(
         "getSlotExcerpt": {"2 paragraph 2", "2 name"},
         "getExcerpt": {"2 paragraph 2", "2 name"},
     }
+
+    # Whatever told more than the headings, which slots repeat, is a view on the record (decision 109).
+    seen = await sql.fetch("SELECT request_id FROM events WHERE action LIKE 'project.%_viewed'")
+    missing = stage.shown.keys() - {row["request_id"] for row in seen}
+    assert not {stage.shown[each] for each in missing}
+    assert set(stage.shown.values()) > {"getSlotExcerpt", "getExcerpt", "getMemo", "downloadScript", "listScenes"}
 
 
 async def test_what_buyers_may_try_to_change_tells_nothing_either(stage: Stage) -> None:
