@@ -1,5 +1,7 @@
 """Known holes in what the service runs on: `python -m tests.advisories` asks pip-audit and fails when there is one.
 
+It asks for every part that is installed, those too that the ones in requirements.txt bring with them.
+
 Without an index that has advisories it says so and passes: that nothing was found there means nothing.
 """
 
@@ -9,10 +11,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
+from tests.parts import installed
+
 ROOT = Path(__file__).resolve().parents[1]
-COMMAND = [sys.executable, "-m", "pip_audit", "--requirement", "requirements.txt", "--no-deps", "--disable-pip"]
+COMMAND = [sys.executable, "-m", "pip_audit", "--no-deps", "--disable-pip"]
 
 
 def judged(report: dict[str, Any]) -> tuple[int, list[str]]:
@@ -29,14 +34,16 @@ def judged(report: dict[str, Any]) -> tuple[int, list[str]]:
 def main() -> int:
     """Run pip-audit and print what it found."""
     try:
-        done = subprocess.run(
-            [*COMMAND, "--format", "json", "--progress-spinner", "off"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        with NamedTemporaryFile("w", suffix=".txt") as whole:
+            whole.writelines(f"{name}=={version}\n" for name, version in installed(ROOT / "requirements.txt").items())
+            whole.flush()
+            done = subprocess.run(
+                [*COMMAND, "--requirement", whole.name, "--format", "json", "--progress-spinner", "off"],
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
         looked_up, holes = judged(json.loads(done.stdout))
     except subprocess.TimeoutExpired:
         looked_up, holes = 0, []

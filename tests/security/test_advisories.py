@@ -14,8 +14,9 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from packaging.utils import canonicalize_name
 
-from tests import advisories
+from tests import advisories, parts
 
 HOLE = {"id": "PYSEC-1", "fix_versions": ["2"], "description": ""}
 SOUND = {"name": "sound", "version": "1", "vulns": []}
@@ -47,6 +48,16 @@ def test_a_broken_pip_audit_is_no_clean_bill(
     monkeypatch.setattr(subprocess, "run", lambda *args, **more: done)
     assert advisories.main() == 1
     assert "unrecognized arguments" in capsys.readouterr().out
+
+
+def test_every_part_is_looked_up_with_what_it_brings() -> None:
+    found = parts.installed(parts.ROOT / "requirements.txt")
+    for each in parts.direct(parts.ROOT / "requirements.txt"):
+        assert each.specifier.contains(found[canonicalize_name(each.name)]), each
+    assert {"mako", "greenlet", "click", "argon2-cffi-bindings"} <= set(found), "brought by others"
+    assert "pytest" not in found
+    listed = {each["purl"] for each in parts.bill()["components"]}
+    assert listed == {f"pkg:pypi/{name}@{version}" for name, version in found.items()}
 
 
 class Advisories(BaseHTTPRequestHandler):
