@@ -17,7 +17,7 @@ from typing import Any
 import httpx2
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 40.0
+PATIENCE = 90.0
 
 
 def free_port() -> int:

@@ -10,6 +10,7 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -239,12 +240,20 @@ async def served(arena: Arena) -> bool:
         return False
 
 
-async def under_fire(server: Server, folder: Path, dsn: str, rounds: int, *, postgres: bool) -> Notes:
-    """So many kills under 16 writers; answers what was seen, after all of it was verified."""
+async def under_fire(
+    server: Server, folder: Path, dsn: str, rounds: int, *, postgres: bool, settings: Sequence[str] = ()
+) -> Notes:
+    """So many kills under 16 writers; answers what was seen, after all of it was verified.
+
+    `settings` are statements for the server, run when everything stands and nothing is killed yet.
+    """
     arena = Arena(dsn, [server.url])
     notes = Notes(folder / f"acknowledged-{time.monotonic_ns()}")
     notes.log.touch()
     writers, stop = await bids(arena), asyncio.Event()
+    async with connected(dsn) as connection:
+        for statement in settings:
+            await connection.execute(statement)
     tasks = [asyncio.create_task(write(arena, member, bid, notes, stop)) for member, bid in writers]
     for number in range(rounds):
         before = notes.acknowledged

@@ -21,27 +21,24 @@ from backend.integrations.postgres import embedded_postgres
 from tests.commands.running import data_folder, serving
 from tests.factories.world import World
 from tests.faults import kills, vanishing
-from tests.faults.arena import SECRET, Arena, connected, small_arena
+from tests.faults.arena import SECRET, Arena, small_arena
 from tests.faults.servers import TWO_WORKERS, two_workers
 from tests.faults.test_commits import RAISE_AT_COMMIT
 from tests.faults.wire import Unanswered
 
+NOT_DURABLE = (
+    "ALTER SYSTEM SET synchronous_commit = off",
+    "ALTER SYSTEM SET wal_writer_delay = '10s'",
+    "SELECT pg_reload_conf()",
+)
 pytestmark = pytest.mark.timeout(300)
 
 
 def test_r6_without_waiting_for_the_disk_a_killed_postgresql_loses_what_it_acknowledged() -> None:
     with data_folder() as folder, two_workers(folder) as (server, dsn):
-        asyncio.run(_relax(dsn))
-        fight = kills.under_fire(server, folder, dsn, 4, postgres=True)
+        fight = kills.under_fire(server, folder, dsn, 4, postgres=True, settings=NOT_DURABLE)
         with pytest.raises(AssertionError, match="acknowledged changes are not there"):
             asyncio.run(fight)
-
-
-async def _relax(dsn: str) -> None:
-    async with connected(dsn) as connection:
-        await connection.execute("ALTER SYSTEM SET synchronous_commit = off")
-        await connection.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")
-        await connection.execute("SELECT pg_reload_conf()")
 
 
 def test_r12_a_kill_instead_of_a_stop_leaves_changes_without_their_answer() -> None:
