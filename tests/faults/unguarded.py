@@ -93,7 +93,10 @@ async def test_r7_an_answer_before_the_commit_promises_what_is_not_there(
 
         async def commit() -> None:
             await asyncio.sleep(0.01)
-            await transaction.commit()
+            try:
+                await transaction.commit()
+            finally:
+                await self._pool.release(connection)
 
         commits.append(asyncio.create_task(commit()))
         return result
