@@ -48,6 +48,8 @@ BAD: list[tuple[str, str, dict[str, str | None]]] = [
     ("a public address with a user", "PUBLIC_URL", {"PUBLIC_URL": "https://planted:planted@api.example"}),
     ("a public address that is none", "PUBLIC_URL", {"PUBLIC_URL": "planted.example"}),
     ("a frontend without TLS", "FRONTEND_URL", {"FRONTEND_URL": "http://planted.example"}),
+    ("another Redis", "REDIS_URL", {"REDIS_URL": "memcached://planted.example"}),
+    ("a Redis without TLS", "REDIS_URL", {"REDIS_URL": "redis://planted:planted@planted.example:6379/0"}),
     ("another database", "DATABASE_URL", {"DATABASE_URL": "mysql://planted:planted@db.example/x"}),
     ("a database that cannot be read", "DATABASE_URL", {"DATABASE_URL": "postgresql://[planted/x"}),
     (
