@@ -57,7 +57,7 @@ class Route(APIRoute):
 
     def is_anothers(self, parameters: Mapping[str, str]) -> bool:
         """Whether the parameters of a path spell one that stands for itself."""
-        return bool(parameters) and self.path.format_map(parameters) in _LITERAL
+        return self.path not in _LITERAL and self.path.format_map(parameters) in _LITERAL
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's handler inside our order of judgement."""
