@@ -21,7 +21,7 @@ from backend.core.errors import Unavailable
 from backend.core.limits import Limit, Standing
 
 PATIENCE = 2.0  # seconds, to connect and for each answer
-_TURN = 5.0  # seconds to wait for one of the connections
+_TURN = 10.0  # seconds to wait for one of the connections
 _MOST_CONNECTIONS = 8
 _MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -47,15 +47,13 @@ class RedisBuckets:
 
     def __init__(self, client: Redis) -> None:
         self._client = client
-        self._take = client.register_script(_TAKE)
-        self._give_back = client.register_script(_GIVE_BACK)
 
     async def take(self, subject: str, limit: Limit) -> tuple[bool, Standing]:
         """Take a token: whether there was one, and how the caller stands now. Raises Unavailable without Redis."""
         now = clock.now()
         times = (_micros(now - _EPOCH), _micros(limit.interval), _micros(limit.latest(now) - _EPOCH))
         try:
-            taken, tat = await self._take(keys=[_key(subject)], args=times)
+            taken, tat = await self._client.eval(_TAKE, 1, _key(subject), *times)
         except (RedisError, OSError, TimeoutError):
             raise Unavailable() from None
         return bool(taken), limit.standing(_EPOCH + timedelta(microseconds=int(tat)), now)
@@ -63,7 +61,7 @@ class RedisBuckets:
     async def give_back(self, subject: str, limit: Limit) -> None:
         """Give a token back. Raises Unavailable without Redis."""
         try:
-            await self._give_back(keys=[_key(subject)], args=[_micros(limit.interval)])
+            await self._client.eval(_GIVE_BACK, 1, _key(subject), _micros(limit.interval))
         except (RedisError, OSError, TimeoutError):
             raise Unavailable() from None
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 from tests.architecture.routes import document, operations
 from tests.commands.running import data_folder
 from tests.conftest import SERVER
@@ -14,6 +16,7 @@ from tests.fuzz.runner import Outcome, configured, run
 CALLS = [operation.id for operation in operations()]
 
 
+@pytest.mark.timeout(600)
 def test_no_generated_request_finds_a_failure() -> None:
     """Each identity has its share of the calls."""
     server, found = os.environ[SERVER], Outcome()
@@ -23,10 +26,10 @@ def test_no_generated_request_finds_a_failure() -> None:
             for turn, name in enumerate(IDENTITIES):
                 mine = CALLS[turn :: len(IDENTITIES)]
                 token = token_of(running.url, dsn, name)
-                config = configured(running.url, token, most=3, seed=1, phases=("fuzzing",))
+                config = configured(running.url, token, most=2, seed=1, phases=("fuzzing",))
                 found.add(run(document(), config, mine.__contains__))
     assert not found.failures, "\n".join(f"{where}: {told}" for where, told in found.failures.items())
-    assert found.cases > 2 * len(CALLS)
+    assert found.cases > len(CALLS)
     assert found.statuses[200] > 10, "it does get in"
 
 
