@@ -48,15 +48,23 @@ EXCLUSIONS = [
     Exclusion(
         "an id in a body that is nobody's, or not one of the caller's, is a 422 by api.md; ids are not in a schema",
         RejectedPositiveData,
-        _code("unknown_project", "unknown_sku", "unknown_buyer"),
+        _code("unknown_project", "unknown_sku", "unknown_buyer", "unknown_scene", "unknown_suggestion"),
     ),
     Exclusion(
         "an Idempotency-Key that was used for another request is a 422 by api.md",
         RejectedPositiveData,
         _code("idempotency_key_reused"),
     ),
-    Exclusion("a secret is right or wrong, not well-formed", RejectedPositiveData, _code("invalid_reset_token")),
-    Exclusion("a secret is right or wrong, not well-formed", RejectedPositiveData, _code("wrong_password")),
+    Exclusion(
+        "a secret is right or wrong; any text is well-formed",
+        RejectedPositiveData,
+        _code("invalid_reset_token", "invalid_verification_token", "invalid_sign_in_code", "wrong_password"),
+    ),
+    Exclusion(
+        "a list of sixteen thousand passwords, and the account's own words, are no pattern (decision 0091)",
+        RejectedPositiveData,
+        _code("common_password"),
+    ),
     Exclusion(
         "a cursor is what an answer gave: any text is well-formed, few are cursors",
         RejectedPositiveData,
