@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 import asyncpg
-import pytest
 
 from tests.factories.mailbox import Mailbox
 from tests.factories.people import Person
@@ -85,9 +84,9 @@ async def test_a_token_lasts_a_day(world: World, mailbox: Mailbox) -> None:
     ok(await verify(world, value))
 
 
-@pytest.mark.parametrize("value", ["", "x", "x" * 600, "\x00", None, 5, ["x"]])
-async def test_what_is_no_token_is_refused(world: World, value: Any) -> None:
-    refused(await verify(world, value), 422, field="token")
+async def test_what_is_no_token_is_refused(world: World) -> None:
+    for value in ("", "x", "x" * 600, "\x00", None, 5, ["x"]):
+        refused(await verify(world, value), 422, field="token")
 
 
 async def test_a_token_proves_its_own_account_and_nothing_else(world: World, mailbox: Mailbox, sql: Sql) -> None:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import asyncpg
 
 from backend.core.database import Database
-from backend.jobs.sweeps import sweep_keys, sweep_mails, sweep_security_events, sweep_sessions
+from backend.jobs.sweeps import sweep_keys, sweep_mails, sweep_security_events, sweep_sessions, sweep_sign_ins
 from backend.jobs.worker import JOBS
 from tests.factories.refusals import refused
 from tests.factories.world import World, ok
@@ -114,5 +114,17 @@ async def test_old_security_events_are_swept_and_no_other_event_ever_is(
     assert await sql.fetchval("SELECT count(*) FROM events") == events
 
 
+async def test_a_sign_in_that_nobody_took_up_is_swept_once_it_has_run_out(database: Database, sql: Sql) -> None:
+    await sql.execute("""
+        INSERT INTO sign_ins (id, provider, state_hash, browser_hash, challenge, redirect_uri, expires_at)
+        SELECT gen_random_uuid(), 'google', sha256(n::text::bytea), sha256('b'), 'c', 'r',
+            now() + make_interval(mins => n)
+        FROM unnest(ARRAY[-30, -20, -1, 5]) AS n
+    """)
+    assert await sweep_sign_ins(database, limit=2) == 2
+    assert [await sweep_sign_ins(database) for _ in range(2)] == [1, 0]
+    assert await sql.fetchval("SELECT count(*) FROM sign_ins WHERE expires_at > now()") == 1
+
+
 def test_the_worker_sweeps() -> None:
-    assert {sweep_keys, sweep_sessions, sweep_mails, sweep_security_events} <= set(JOBS)
+    assert {sweep_keys, sweep_sessions, sweep_mails, sweep_security_events, sweep_sign_ins} <= set(JOBS)
