@@ -154,12 +154,12 @@ RULES = (
 )
 
 
-def offered(role: Role) -> ColumnElement[bool]:
-    """The SKUs that a reader of a slot may be shown, if their merchant is `willing`: a buyer its own, others all."""
-    present = Sku.removed_at.is_(None)
-    return and_(present, Sku.merchant_id == slots.ACTOR) if role in BUYERS else present
+def shown_to(role: Role) -> ColumnElement[bool]:
+    """The SKUs that a reader of a slot is shown: a buyer its own, others those whose merchants allow matching.
 
-
-def willing(role: Role) -> ColumnElement[bool]:
-    """The merchants whose SKUs a reader is shown, over `Merchant`: for others than itself, those who allow matching."""
-    return and_(Merchant.is_active) if role in BUYERS else and_(Merchant.is_active, Merchant.allow_matching)
+    Over Sku and `Merchant`; bind `p_actor`.
+    """
+    offered = and_(Sku.removed_at.is_(None), Merchant.is_active)
+    if role in BUYERS:
+        return and_(offered, Sku.merchant_id == slots.ACTOR)
+    return and_(offered, Merchant.allow_matching)

@@ -34,7 +34,6 @@ _FOUND = 10_000  # of which the best are asked for
 _CANDIDATES = 200  # that are looked at closely
 _NEWEST_SKUS = 300
 
-_SKU_SAYS = func.sku_document(Sku.title, Sku.tags, Sku.description)
 SKU: Shape[None] = Shape(MatchedSku, {name: getattr(Sku, name) for name in MatchedSku.model_fields})
 
 
@@ -108,17 +107,17 @@ def _keeps_early_rules(slot_id: Any) -> ColumnElement[bool]:
 
 
 def _sku_candidates(role: Role) -> CTE:
-    """The newest SKUs that say any of it, of those that the reader is shown; merchants are asked one by one, too."""
+    """The newest SKUs that say any of it, of those that the reader is shown."""
+    said = func.sku_document(Sku.title, Sku.tags, Sku.description)
     query = func.to_tsquery(literal_column("'simple'"), bindparam("p_query"))
-    found = (
-        select(Sku.id, Sku.merchant_id)
-        .where(_SKU_SAYS.op("@@")(query), policy.offered(role))
+    return (
+        select(Sku.id)
+        .join(Merchant, Merchant.id == Sku.merchant_id)
+        .where(said.op("@@")(query), policy.shown_to(role))
         .order_by(Sku.id.desc())
-        .limit(_FOUND)
-        .subquery("found")
+        .limit(_NEWEST_SKUS)
+        .cte("candidates")
     )
-    willing = select(policy.willing(role)).where(Merchant.id == found.c.merchant_id).scalar_subquery()
-    return select(found.c.id).where(willing).order_by(found.c.id.desc()).limit(_NEWEST_SKUS).cte("candidates")
 
 
 def _slot_words(candidates: CTE) -> CTE:
@@ -127,10 +126,9 @@ def _slot_words(candidates: CTE) -> CTE:
 
 
 def _sku_words(candidates: CTE) -> CTE:
-    document = select(_SKU_SAYS).where(Sku.id == candidates.c.id).correlate(candidates).scalar_subquery()
-    said = func.word_points(document).table_valued("word", "points")
-    words = select(candidates.c.id, said.c.word, said.c.points)
-    return words.select_from(candidates).join(said, true()).cte("theirs")
+    said = func.word_points(func.sku_document(Sku.title, Sku.tags, Sku.description)).table_valued("word", "points")
+    words = select(Sku.id, said.c.word, said.c.points)
+    return words.select_from(candidates).join(Sku, Sku.id == candidates.c.id).join(said, true()).cte("theirs")
 
 
 def _weighed(theirs: CTE) -> CTE:
