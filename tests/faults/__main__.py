@@ -26,6 +26,8 @@ LONG = {
     "stops": ("tests.faults.long:stops", 50),
     "slow-clients": ("tests.faults.long:slow_clients", 500),
     "hashing": ("tests.security.long:hashing", 10),
+    "timing": ("tests.security.long:timing", 500),
+    "catalogue": ("tests.security.long:catalogue", 1_000_000),
     "sign-ins": ("tests.security.long:sign_ins", 200),
     "model": ("tests.model.long:model", 500),
 }

@@ -1,4 +1,4 @@
-"""The long forms of S7 and S10: run by `python -m tests.faults hashing` and `python -m tests.faults sign-ins`."""
+"""The long forms of S7, S9, S10 and S13: `python -m tests.faults hashing`, `timing`, `sign-ins` and `catalogue`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from backend.integrations.postgres import embedded_postgres
 from backend.services import maintenance
 from tests.commands.running import data_folder, serving
 from tests.faults.arena import SECRET
+from tests.faults.vanishing import memory as server_memory
 from tests.security.redises import MISSING, PROGRAM, redis_server
 
 API = "/api/v1"
@@ -139,3 +140,74 @@ def _p50(times: list[float]) -> float:
 
 def _p99(times: list[float]) -> float:
     return sorted(times)[int(len(times) * 0.99)]
+
+
+def timing(rounds: int) -> str:
+    """S9: signing in with a wrong password takes as long for unknown addresses as for known ones, turn about."""
+    with (
+        data_folder() as folder,
+        embedded_postgres(folder) as dsn,
+        serving(folder, port=None, DATABASE_URL=dsn, JWT_SECRET=SECRET, TRUSTED_PROXIES="127.0.0.1") as server,
+    ):
+        known, unknown = _turn_about(server.url, rounds)
+        assert server.stop() == 0
+    # How often a try at an unknown address was the slower one of its pair: half the time when nothing tells them apart.
+    slower = sum(there < nowhere for there, nowhere in zip(known, unknown, strict=True)) / rounds
+    words = (
+        f"{rounds} pairs: known addresses {_p50(known):.1f} ms, unknown ones {_p50(unknown):.1f} ms (medians); the "
+        f"unknown one was slower in {slower:.0%} of the pairs"
+    )
+    # Three standard deviations of a fair coin.
+    assert abs(slower - 0.5) < 3 * 0.5 / rounds**0.5, words
+    return words
+
+
+def _turn_about(url: str, rounds: int) -> tuple[list[float], list[float]]:
+    known: list[float] = []
+    unknown: list[float] = []
+    with httpx2.Client(base_url=f"{url}{API}", timeout=60) as client:
+        for number in range(rounds):
+            headers = {"X-Forwarded-For": f"10.{number // 250}.{number % 250}.1"}
+            account = {"email": f"known{number}@example.com", "password": PASSWORD, "name": "Ada", "role": "Advertiser"}
+            client.post("/auth/signup", json=account, headers=headers).raise_for_status()
+            turns = [("known", known), ("other", unknown)]
+            for name, times in turns if number % 2 else reversed(turns):
+                body = {"email": f"{name}{number}@example.com", "password": "wrong"}
+                started = time.perf_counter()
+                assert client.post("/auth/login", json=body, headers=headers).status_code == 401
+                times.append((time.perf_counter() - started) * 1000)
+    return known, unknown
+
+
+def catalogue(rows: int) -> str:
+    """S13: so many rows in one file, all or nothing; the last one is bad at first."""
+    with (
+        data_folder() as folder,
+        embedded_postgres(folder) as dsn,
+        serving(folder, port=None, DATABASE_URL=dsn, JWT_SECRET=SECRET, MAX_UPLOAD_MB="200") as server,
+        httpx2.Client(base_url=f"{server.url}{API}", timeout=3600) as client,
+    ):
+        account = {"email": "mo@example.com", "password": PASSWORD, "name": "Mo", "role": "Merchant"}
+        token = client.post("/auth/signup", json=account).raise_for_status().json()["token"]
+        client.headers["Authorization"] = f"Bearer {token}"
+        file = folder / "catalogue.csv"
+        with file.open("w") as lines:
+            lines.write("title,price,margin,externalId\n")
+            lines.writelines(f"Thing {number},{number % 900}.50,40,X-{number}\n" for number in range(rows))
+        memory = server_memory(server.process.pid)
+        with file.open("ab") as lines:
+            lines.write(b"Bad,not a price,40,X\n")
+        refused = client.post("/skus/bulk", files={"file": file.open("rb")})
+        assert refused.status_code == 422, refused.text[:500]
+        assert [each["row"] for each in refused.json()["errors"]] == [rows + 2], refused.text[:500]
+        assert client.get("/skus").json() == [], "a refused file left something"
+        with file.open("rb+") as lines:
+            lines.truncate(file.stat().st_size - len(b"Bad,not a price,40,X\n"))
+        started = time.monotonic()
+        taken = client.post("/skus/bulk", files={"file": file.open("rb")})
+        took = time.monotonic() - started
+        assert taken.status_code == 201, taken.text[:500]
+        assert taken.json() == {"count": rows, "created": rows, "updated": 0}
+        growth = (server_memory(server.process.pid) - memory) // 1024
+        assert server.stop() == 0
+    return f"{rows} rows: refused whole for the last one, then taken in {took:.1f} s; memory of the server +{growth} MB"
