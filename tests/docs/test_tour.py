@@ -29,7 +29,7 @@ def _run(script: str, address: str, folder: Path) -> subprocess.CompletedProcess
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 
@@ -38,7 +38,7 @@ def _run(script: str, address: str, folder: Path) -> subprocess.CompletedProcess
 async def test_the_tour_goes_from_signing_up_to_a_completed_placement(dsn: str, tmp_path: Path) -> None:
     script = tour()
     assert script.count("curl") >= 15
-    with serving(dsn, tmp_path) as address:
+    with serving(dsn, tmp_path, APP_ENV="development") as address:
         done = await asyncio.to_thread(_run, script, address, tmp_path)
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
         told = re.findall(r"^(?:\[.*\])?(\w+|[\d.]+)$", done.stdout, re.MULTILINE)
@@ -51,6 +51,8 @@ async def test_the_tour_goes_from_signing_up_to_a_completed_placement(dsn: str, 
             "Delivered",
             "Completed",  # the commitment
             "Completed",  # the slot
+            "omitted",  # the scene of Mo's bid
+            "current",  # the scene that Cleo offers instead
         ], done.stdout
 
 

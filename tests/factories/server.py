@@ -26,8 +26,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(dsn: str, folder: Path) -> Iterator[str]:
-    """The address of a server that runs while the block does."""
+def serving(dsn: str, folder: Path, **more: str) -> Iterator[str]:
+    """The address of a server that runs while the block does; `more` is of its environment.
+
+    As a test's it has no worker; with `APP_ENV="development"` it has.
+    """
     port = free_port()
     environment = {
         "PATH": os.environ.get("PATH", ""),
@@ -36,6 +39,7 @@ def serving(dsn: str, folder: Path) -> Iterator[str]:
         "DATA_DIR": str(folder),
         "PORT": str(port),
         "JWT_SECRET": "a secret of thirty-two bytes or more",
+        **more,
     }
     log = (folder / "server.log").open("w")
     server = subprocess.Popen(

@@ -172,3 +172,25 @@ async def test_the_merchants_catalogue_matches_slots_with_reasons(
     [hall] = [each for each in ok(await cleo.get("/slots")) if each["sceneRef"] == "Scene 4, the town hall"]
     offered = [each["sku"]["title"] for each in ok(await cleo.get(f"/slots/{hall['id']}/matches"))]
     assert "Blender Vortice" in offered
+
+
+async def test_the_demo_goes_from_script_to_slots(dsn: str, settings: Settings, client: httpx2.AsyncClient) -> None:
+    await demo.fill(dsn, settings)
+    cleo, mo = await sign_in(client, "creator"), await sign_in(client, "merchant")
+    projects = {each["title"]: each for each in ok(await cleo.get("/projects"))}
+    assert {each["scriptStatus"] for each in projects.values()} == {"ready"}
+
+    harbour = f"/projects/{projects['Harbour Lights']['id']}/slot-suggestions"
+    taken = {each["category"]["name"]: each["slotId"] for each in ok(await cleo.get(harbour)) if each["slotId"]}
+    assert set(taken) == {"Household Appliances", "Bakery"}
+    kettle = ok(await mo.get(f"/slots/{taken['Household Appliances']}"))
+    assert kettle["description"] == "Household Appliances: kettle"
+    assert kettle["sceneRef"].endswith("INT. HARBOUR POLICE - OFFICE - DAY")
+
+    [cut] = ok(await cleo.get("/slots", params={"sceneStatus": "omitted"}))
+    assert cut["sceneRef"] == "Scene 5, the viaduct"
+    [deal] = ok(await cleo.get("/bids", params={"slotId": cut["id"]}))
+    assert (deal["status"], deal["sceneStatus"]) == ("Committed", "omitted")
+    history = ok(await cleo.get(f"/bids/{deal['id']}/events"))
+    [flagged] = [each for each in history if each["action"] == "bid.scene_flagged"]
+    assert flagged["data"] == {"draft": 2, "sceneStatus": "omitted"}

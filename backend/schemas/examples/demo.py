@@ -39,7 +39,7 @@ PEOPLE = (CREATOR, ADVERTISER, RIVAL, MERCHANT, OPERATOR, NEWCOMER)
 NIGHT_TRAIN, HARBOUR_LIGHTS, THE_LONG_TABLE, PAPER_BOATS = (_id(number) for number in range(11, 15))
 # The scenes of the second draft of "Night Train", and what the water on the last table suggests (a name made of the
 # scene's id and the category).
-SCENES = tuple(_id(number) for number in range(81, 88))
+SCENES = tuple(_id(number) for number in range(81, 87))
 SUGGESTION = "c9264c6c-8c3c-52b3-8893-0030a36eab75"
 # The slots of the examples: one with bids, one to bid on, one that nobody has bid on, one that can go.
 SLOT, SLOT_TO_BID_ON, SLOT_TO_CHANGE, SLOT_TO_DELETE, PRIVATE_SLOT = (_id(number) for number in range(21, 26))

@@ -27,9 +27,22 @@ from backend.schemas.bids import ApproveIn, BidIn, CommitIn, DeclineIn, TermsIn,
 from backend.schemas.commitments import ConfirmIn, DeliverIn, ReasonIn
 from backend.schemas.examples.demo import Person
 from backend.schemas.projects import ProjectIn
-from backend.schemas.slots import SlotIn
+from backend.schemas.slots import SlotIn, SlotPatch
+from backend.schemas.suggestions import SuggestedSlotsIn
 from backend.schemas.users import ProfilePatch
-from backend.services import bidding, catalogues, comments, drafts, fulfilment, projects, scenes, skus, slots, users
+from backend.services import (
+    bidding,
+    catalogues,
+    comments,
+    drafts,
+    fulfilment,
+    projects,
+    scenes,
+    skus,
+    slots,
+    suggestions,
+    users,
+)
 from backend.services.users import NewUser
 
 _NO_MAIL = ProfilePatch.model_validate({"mailNotifications": False})
@@ -122,6 +135,17 @@ class Stage:
         body = {"projectId": str(project), "sceneRef": scene, **fields}
         with ids.given(*map(UUID, slot_id)):
             return _id(await slots.create(self.tx, creator, SlotIn.model_validate(body)))
+
+    async def rescene(self, creator: Actor, slot: UUID, scene: str) -> None:
+        """Another scene for a slot that nobody has bid on."""
+        await slots.patch(self.tx, creator, slot, SlotPatch.model_validate({"sceneId": scene}), IfMatch(None))
+
+    async def take(self, creator: Actor, project: UUID, *categories: str) -> None:
+        """Slots of the first suggestion in each of these categories."""
+        found = msgspec.json.decode((await suggestions.find_all(self.tx, creator, project)).body)
+        chosen = [next(each["id"] for each in found if each["category"]["name"] == name) for name in categories]
+        body = SuggestedSlotsIn.model_validate({"suggestionIds": chosen})
+        await suggestions.take(self.tx, creator, project, body)
 
     async def invite(self, creator: Actor, slot: UUID, *buyers: Actor) -> None:
         """Who may see a private slot."""

@@ -35,7 +35,7 @@ async def play(stage: Stage) -> None:
     cast.slots.update(await scripts.night_train(stage, cast.cleo))
     await _a_late_delivery(stage, cast)
     stage.on(-101)
-    await scripts.night_train_again(stage, cast.cleo)
+    await scripts.night_train_again(stage, cast.cleo, cast.slots)
     stage.on(-100)
     cast.slots.update(await scripts.harbour_lights(stage, cast.cleo, [cast.ada, cast.bo, cast.mo]))
     await _a_completed_placement(stage, cast)
@@ -64,7 +64,7 @@ async def _people_come(stage: Stage) -> Cast:
 
 
 async def _a_late_delivery(stage: Stage, cast: Cast) -> None:
-    """Committed long ago, and nothing came: the buyer may cancel alone."""
+    """Committed long ago, then the scene was cut, and nothing came: the buyer may cancel alone."""
     stage.on(-108)
     bid = await stage.bid(cast.bo, cast.slots["garage"], "6500", "Be seen from the train")
     stage.on(-107)
