@@ -8,15 +8,8 @@ import pytest
 
 from backend.integrations.screenplays import UnreadableError, read_scenes
 from tests.factories.pages import Put, make_pdf
+from tests.screenplays.truth import STYLES
 from tests.screenplays.typesetting import Style, long_script, typeset
-
-STYLES = {
-    "Letter, plain": Style(),
-    "A4, title page": Style(width=595, height=842, title_page=True),
-    "numbered in both margins": Style(numbers=True, title_page=True),
-    "continued marks, word by word": Style(continued=True, by_word=True, numbers=True),
-    "no page numbers, wide margin": Style(page_numbers=False, margin=126, lines=50),
-}
 
 
 @pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)

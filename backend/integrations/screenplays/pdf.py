@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, BinaryIO
 
 from pypdf import PdfReader
@@ -23,6 +24,7 @@ _CONTINUED = re.compile(r"^\(?(?:CONTINUED|MORE)\)?:?(?:\s*\(\d+\))?$", re.IGNOR
 _MARGIN = 0.09  # of the page's height, above and below: page numbers and running heads
 _CUE_INDENT = 0.15  # of the page's width, right of the action's margin
 _SPEECH_INDENT = 0.06
+_BLANK_LINE = 0.025  # of the page's height, at the most
 _TRANSITION = re.compile(r"^(?:[A-Z ]+ TO:|FADE (?:IN|OUT)[.:]?|THE END\.?)$")
 
 
@@ -133,30 +135,53 @@ def _page_offset(lines: list[Line]) -> int:
 
 
 def _action_margin(lines: list[Line]) -> float | None:
-    """Where headings and action start: the most common left edge of what reads as a heading in capitals."""
-    edges = Counter(round(line.left, 2) for line in lines if is_heading(line.text) and line.text == line.text.upper())
-    numbered = Counter(
-        round(line.left, 2)
-        for line in lines
-        if take_number(line.text)[0] is not None and line.text == line.text.upper()
-    )
-    if edges:
+    """Where headings and action start: the most common left edge of what reads as a heading in capitals.
+
+    A line with a scene number starts with that, left of the margin. Whichever kind is more common counts: a speech in
+    capitals may begin like a heading, too.
+    """
+    capitals = [(round(line.left, 2), *take_number(line.text)) for line in lines if line.text == line.text.upper()]
+    edges = Counter(left for left, number, text in capitals if number is None and is_heading(text))
+    numbered = Counter(left for left, number, text in capitals if number is not None and is_heading(text))
+    if not edges and not numbered:
+        numbered = Counter(left for left, number, _ in capitals if number is not None)
+    if edges.total() > numbered.total():
         return edges.most_common(1)[0][0]
     return numbered.most_common(1)[0][0] + _SPEECH_INDENT if numbered else None
 
 
+def _blank_line(lines: list[Line]) -> float:
+    """From which distance on two lines have space between them: a quarter more than lines usually stand apart."""
+    distances = Counter(
+        round(line.top - previous.top, 3)
+        for previous, line in pairwise(lines)
+        if line.page == previous.page and line.top > previous.top
+    )
+    usual = min((each for each, count in distances.items() if count * 10 >= distances.total()), default=_BLANK_LINE)
+    return min(_BLANK_LINE, usual * 1.25)
+
+
 def _elements(lines: list[Line], margin: float, offset: int) -> Iterator[Element]:
     speaking = False
+    blank = _blank_line(lines)
     previous: Line | None = None
+    heading: Element | None = None
     for line in lines:
         indent = line.left - margin
         number, text = take_number(line.text)
         page = max(1, line.page + 1 - offset)
         position = max(0.0, page - 1 + line.top)
-        gap = previous is None or previous.page != line.page or line.top - previous.top > 0.025
+        gap = previous is None or previous.page != line.page or line.top - previous.top > blank
+        if heading is not None and not gap and _goes_on(heading, line, indent):
+            heading = replace(heading, text=f"{heading.text} {line.text}")
+            previous = line
+            continue
+        if heading is not None:
+            yield heading
+            heading = None
         if indent < _SPEECH_INDENT and is_heading(text) and gap:
             speaking = False
-            yield Element(Kind.HEADING, text, number=number, page=page, position=position)
+            heading = Element(Kind.HEADING, text, number=number, page=page, position=position)
         elif indent >= _CUE_INDENT and not line.text.startswith("(") and _is_name(line.text) and gap:
             speaking = not _TRANSITION.match(line.text)
             kind = Kind.CHARACTER if speaking else Kind.TRANSITION
@@ -169,6 +194,13 @@ def _elements(lines: list[Line], margin: float, offset: int) -> Iterator[Element
             kind = Kind.TRANSITION if _TRANSITION.match(line.text) else Kind.ACTION
             yield Element(kind, line.text, page=page, position=position)
         previous = line
+    if heading is not None:
+        yield heading
+
+
+def _goes_on(heading: Element, line: Line, indent: float) -> bool:
+    """Whether a heading in capitals was too long for its line; what belongs to no heading has space before it."""
+    return indent < _SPEECH_INDENT and heading.text == heading.text.upper() and line.text == line.text.upper()
 
 
 def _is_name(text: str) -> bool:
