@@ -77,6 +77,8 @@ async def stage(world: World) -> Stage:
         "commitment_id": commitment["id"],
         "user_id": mo.id,
         "number": "2",
+        "session_id": MISSING,
+        "identity_id": MISSING,
         "provider": "google",
         "sha256": "a" * 64,
     }
