@@ -14,7 +14,7 @@ from schemathesis.engine import events
 from schemathesis.schemas import BaseSchema
 
 from tests.fuzz import hands
-from tests.fuzz.exclusions import AFTER_ALL, filter_failure
+from tests.fuzz.exclusions import AFTER_ALL, REFUSED, filter_failure
 
 __all__ = ["Outcome", "filter_failure", "hands", "run"]  # the hooks work by being imported
 
@@ -52,7 +52,10 @@ def configured(
             "request-timeout": 30,
             "suppress-health-check": ["all"],
             "generation": {"max-examples": most, "no-shrink": True, "database": "none"},
-            "checks": {"positive_data_acceptance": {"expected-statuses": AFTER_ALL}},
+            "checks": {
+                "positive_data_acceptance": {"expected-statuses": AFTER_ALL},
+                "negative_data_rejection": {"expected-statuses": REFUSED},
+            },
             "phases": {name: {"enabled": name in phases} for name in PHASES},
         }
     )
