@@ -61,9 +61,9 @@ class Db:
 
     __slots__ = ("_connection", "_patience", "changed", "settings", "statements")
 
-    def __init__(self, connection: asyncpg.pool.PoolConnectionProxy[Record], settings: Settings) -> None:
+    def __init__(self, connection: _Pooled, settings: Settings, patience: float | None = None) -> None:
         self._connection = connection
-        self._patience: float | None = None  # seconds for an answer; as the pool says while None
+        self._patience = patience  # seconds for an answer; as the pool says while None
         self.settings = settings
         self.statements = 0
         self.changed: set[str] = set()  # the tables with rows that were changed or taken away
@@ -162,14 +162,15 @@ class _Borrowed:
 class _Reading:
     """A connection to read with, for the length of a block."""
 
-    __slots__ = ("_borrowed", "_settings")
+    __slots__ = ("_borrowed", "_patience", "_settings")
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, patience: float | None) -> None:
         self._borrowed = _Borrowed(database)
+        self._patience = patience
         self._settings = database.settings
 
     async def __aenter__(self) -> Db:
-        return Db(await self._borrowed.__aenter__(), self._settings)
+        return Db(await self._borrowed.__aenter__(), self._settings, self._patience)
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         await self._borrowed.__aexit__(kind, error, trace)
@@ -236,9 +237,12 @@ class Database:
         finally:
             self._gate.release()
 
-    def reading(self) -> _Reading:
-        """A connection in autocommit: every statement sees what is committed when it starts."""
-        return _Reading(self)
+    def reading(self, patience: float | None = None) -> _Reading:
+        """A connection in autocommit: every statement sees what is committed when it starts.
+
+        `patience` is for how many seconds an answer is waited for, when that is less than for all others.
+        """
+        return _Reading(self, patience)
 
     async def change(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         """Run `work` in one transaction and answer only after its COMMIT has been acknowledged.

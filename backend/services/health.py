@@ -38,9 +38,9 @@ _ENUMS: tuple[type[StrEnum], ...] = (
 
 
 async def database_answers(database: Database) -> bool:
-    """Whether a connection is to be had and answers."""
+    """Whether a connection is to be had and answers, each within `DB_WAIT_SECONDS`: who watches is told soon."""
     try:
-        async with database.reading() as db:
+        async with database.reading(database.settings.db_wait_seconds) as db:
             return bool(await _PING.value(db))
     except Unavailable:
         return False

@@ -18,6 +18,7 @@ from tests.faults.arena import until
 from tests.faults.proxy import Proxy, proxied
 
 ANSWER_SECONDS = 4.0
+HEALTH_SECONDS = 1.2  # its turn and its answer have 0.3 s each here
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ async def test_a_database_that_hangs_is_503_for_everyone_and_the_service_heals_w
     started = loop.time()
     health = await world.client.get("/healthz")
     assert (health.status_code, health.headers["retry-after"]) == (503, "1")
-    assert loop.time() - started < ANSWER_SECONDS
+    assert loop.time() - started < HEALTH_SECONDS
     assert (await world.client.get("/healthz/live")).status_code == 200
 
     proxy.awake.set()
