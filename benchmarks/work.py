@@ -14,6 +14,7 @@ from benchmarks.load import Call
 from benchmarks.seed import BID, GENRES, SESSION, SKU, SLOT, USER, Size, made_id
 from benchmarks.servers import SECRET
 
+STAMPEDES = 100  # slots that are stampeded, one a round
 MOST = 12_000  # calls that no round of a few seconds can use up
 
 
@@ -50,7 +51,7 @@ class Work:
         self.random = random.Random(11)
         self.free = _available(size)
         self._place = 10
-        self._stampede = iter(self.free)
+        self._stampede = iter(self.free[:STAMPEDES])
         self._approvals: Iterator[int] = iter(self.free[::-1])
 
     def rows(self) -> list[Row]:
@@ -121,7 +122,8 @@ class Work:
     def places(self) -> list[Call]:
         """One new bid on each of many slots; a buyer nobody has sent there yet."""
         self._place += 1
-        return [self._offer(slot, self._place) for slot in self.random.sample(self.free, min(MOST, len(self.free)))]
+        quiet = self.free[STAMPEDES:]  # nobody who runs for a slot has a bid on it yet
+        return [self._offer(slot, self._place) for slot in self.random.sample(quiet, min(MOST, len(quiet)))]
 
     def stampede(self) -> list[Call]:
         """As many bids on one slot as there are buyers."""

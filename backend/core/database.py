@@ -14,6 +14,7 @@ from asyncpg import Record
 
 from backend.core.config import Settings
 from backend.core.errors import Unavailable
+from backend.core.statements import together
 
 T = TypeVar("T")
 _Pooled: TypeAlias = "asyncpg.pool.PoolConnectionProxy[Record]"
@@ -59,7 +60,7 @@ def broken_constraint(error: asyncpg.PostgresError) -> str | None:
 class Db:
     """An open connection as a door hands it out; it counts its statements, which tests hold against a budget."""
 
-    __slots__ = ("_connection", "_patience", "changed", "settings", "statements")
+    __slots__ = ("_connection", "_patience", "_waiting", "changed", "settings", "statements")
 
     def __init__(self, connection: _Pooled, settings: Settings, patience: float | None = None) -> None:
         self._connection = connection
@@ -67,19 +68,24 @@ class Db:
         self.settings = settings
         self.statements = 0
         self.changed: set[str] = set()  # the tables with rows that were changed or taken away
+        self._waiting: list[tuple[str, Sequence[Any]]] = []
 
     async def fetch(self, sql: str, arguments: Sequence[Any] = ()) -> list[Record]:
         """Run SQL that a `Statement` compiled."""
+        if self._waiting:
+            await self.send_waiting()
         self.statements += 1
         return await self._answer(self._connection.fetch(sql, *arguments, timeout=self._patience))
 
     async def executemany(self, sql: str, arguments: Iterable[Sequence[Any]]) -> None:
         """Run SQL that a `Statement` compiled for each set of arguments."""
+        await self.send_waiting()
         self.statements += 1
         await self._answer(self._connection.executemany(sql, arguments, timeout=self._patience))
 
     async def copy(self, table: str, columns: Sequence[str], content: BinaryIO) -> None:
         """COPY a file in PostgreSQL's text format, where empty is NULL, into a table: the bulk way in."""
+        await self.send_waiting()
         self.statements += 1
         await self._answer(
             self._connection.copy_to_table(
@@ -90,11 +96,19 @@ class Db:
     @asynccontextmanager
     async def patiently(self, seconds: int) -> AsyncIterator[None]:
         """Inside, a statement may take this long: for what is asked of many rows at once, and rarely."""
+        await self.send_waiting()
         async with self._connection.transaction():
             await self._answer(self._connection.execute(f"SET LOCAL statement_timeout = '{seconds}s'"))
             self._patience = seconds + HANG_SECONDS
             yield
         self._patience = None
+
+    async def send_waiting(self) -> None:
+        """Send what `Tx.add` was given; with nothing waiting, nothing."""
+        if self._waiting:
+            inserts, self._waiting = self._waiting, []
+            sql = together(tuple(sql for sql, _ in inserts))
+            await self.fetch(sql, [value for _, arguments in inserts for value in arguments])
 
     async def _answer(self, answer: Awaitable[T]) -> T:
         """What PostgreSQL answers. When it hangs, the connection is given up at once: a ROLLBACK would hang as well."""
@@ -115,6 +129,13 @@ class Tx(Db):
     """A connection inside the changing door's transaction. Services that write ask for this type."""
 
     __slots__ = ()
+
+    def add(self, sql: str, arguments: Sequence[Any]) -> None:
+        """An INSERT that answers nothing, sent with those beside it, in order, in one round trip, before what follows.
+
+        What it breaks is raised by what sends it, at the latest before COMMIT (decision 121).
+        """
+        self._waiting.append((sql, arguments))
 
 
 class Connection(asyncpg.Connection):
@@ -256,7 +277,8 @@ class Database:
                     tx = Tx(connection, self.settings)
                     changed = tx.changed
                     result = await work(tx)
-                return result  # noqa: RET504, TRY300 only after COMMIT
+                    await tx.send_waiting()
+                return result  # noqa: TRY300 only after COMMIT
             except _RETRIED as error:
                 if last:
                     raise Unavailable("Two changes got in each other's way; try again.", code="contention") from error

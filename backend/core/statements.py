@@ -6,7 +6,9 @@ with `p_` and are the keyword arguments of every run.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from asyncpg import Record
@@ -15,7 +17,7 @@ from sqlalchemy.dialects.postgresql import asyncpg as _asyncpg
 from sqlalchemy.schema import CreateTable
 
 if TYPE_CHECKING:
-    from backend.core.database import Db
+    from backend.core.database import Db, Tx
 
 
 class _Compiler(_asyncpg.PGCompiler_asyncpg):
@@ -55,6 +57,31 @@ def ddl(table: Table) -> str:
     return str(CreateTable(table).compile(dialect=_dialect))
 
 
+_INSERT = re.compile(
+    r"(?P<into>INSERT INTO .*?) VALUES \((?P<values>.*)\)(?P<rest>| ON CONFLICT DO NOTHING)", re.DOTALL
+)
+_PLACE = re.compile(r"\$(\d+)")
+
+
+@cache
+def together(inserts: tuple[str, ...]) -> str:
+    """INSERTs as one statement that runs them in this order, with their arguments one after the other.
+
+    Each selects from the count of what the one before wrote, so that its triggers see those rows (decision 121).
+    """
+    parts: list[str] = []
+    taken = 0
+    for number, sql in enumerate(inserts):
+        found = _INSERT.fullmatch(_PLACE.sub(lambda place, before=taken: f"${int(place[1]) + before}", sql))  # type: ignore[misc]
+        assert found is not None, sql
+        after = f" FROM (SELECT count(*) FROM part_{number - 1}) AS written" if parts else ""  # noqa: S608 text of ours
+        parts.append(f"{found['into']} SELECT {found['values']}{after}{found['rest']}")
+        taken += len(set(_PLACE.findall(sql)))
+    *first, last = parts
+    before = ", ".join(f"part_{number} AS ({part} RETURNING 1)" for number, part in enumerate(first))
+    return f"WITH {before} {last}" if before else last
+
+
 class Statement:
     """A Core statement as SQL text with the order of its binds.
 
@@ -92,6 +119,10 @@ class Statement:
         """The first column of the first row, or None."""
         row = await self.one(db, **binds)
         return row[0] if row is not None else None
+
+    def add(self, tx: Tx, **binds: Any) -> None:
+        """Write a row that nothing asks for, with what comes next (`Tx.add`). For INSERTs alone."""
+        tx.add(self.sql, self.arguments(binds))
 
     async def many(self, db: Db, binds: Sequence[dict[str, Any]]) -> None:
         """The same statement once for each set of binds, in one round trip; answers nothing."""

@@ -40,6 +40,7 @@ _COLUMNS = (
     "request_id",
 )
 _WRITE = Statement(insert(Event).values(**binds(*_COLUMNS)))
+_FEW = 3
 
 
 def line(
@@ -77,11 +78,12 @@ def _plain(value: Any) -> Any:
 
 
 async def record(tx: Tx, *lines: dict[str, Any]) -> None:
-    """Write the lines, in one round trip."""
-    if len(lines) == 1:
-        await _WRITE.one(tx, **lines[0])
-    else:
+    """Write the lines, in one round trip; a few go with what else is being written."""
+    if len(lines) > _FEW:
         await _WRITE.many(tx, lines)
+        return
+    for each in lines:
+        _WRITE.add(tx, **each)
 
 
 def viewing(paper: Paper) -> str:

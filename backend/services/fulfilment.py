@@ -53,7 +53,7 @@ async def deliver(tx: Tx, actor: Actor, commitment_id: UUID, body: DeliverIn) ->
         )
         await deals.set_completion(tx, locked.slot_id, confirm_by)
         await events.record(tx, _line(actor, locked, "commitment.delivered", step.to, **body.on_record))
-        await notifications.queue(tx, MailKind.DELIVERED, locked.buyer_id, bid_id=locked.bid_id)
+        notifications.queue(tx, MailKind.DELIVERED, locked.buyer_id, bid_id=locked.bid_id)
         await comments.say(tx, actor, locked.bid_id, body.operators_reason, body.note)
     return await commitments.get(tx, actor, commitment_id)
 

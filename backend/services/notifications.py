@@ -37,12 +37,12 @@ _QUEUE = Statement(
 )
 
 
-async def queue(tx: Tx, kind: MailKind, recipient_id: UUID, *, once: str | None = None, **ids: UUID) -> None:
+def queue(tx: Tx, kind: MailKind, recipient_id: UUID, *, once: str | None = None, **ids: UUID) -> None:
     """One mail of this kind to this user, about these ids (`bid_id`, `reset_id`, `verification_id`).
 
     With `once` a second one of the same kind and words is none.
     """
-    await _QUEUE.one(
+    _QUEUE.add(
         tx,
         p_id=new_id(),
         p_recipient_id=recipient_id,
@@ -92,4 +92,4 @@ async def remind_of_holds(tx: Tx) -> None:
     for row in await _ENDING.rows(tx, p_now=now, p_soon=soon):
         for acts, person in ((row["creator_acts"], row["creator_id"]), (row["buyer_acts"], row["buyer_id"])):
             if acts:
-                await queue(tx, MailKind.HOLD_ENDING, person, once=row["once"], bid_id=row["id"])
+                queue(tx, MailKind.HOLD_ENDING, person, once=row["once"], bid_id=row["id"])

@@ -119,7 +119,7 @@ async def _offer(tx: Tx, secret: str, email: str) -> None:
         p_created_at=now,
         p_expires_at=now + timedelta(seconds=tx.settings.password_reset_expires_in),
     )
-    await notifications.queue(tx, MailKind.PASSWORD_RESET, found["id"], reset_id=reset_id)
+    notifications.queue(tx, MailKind.PASSWORD_RESET, found["id"], reset_id=reset_id)
     line = events.line(ActorRole.ANONYMOUS, "user.password_forgotten", (SubjectType.USER, found["id"]))
     await events.record(tx, line)
 

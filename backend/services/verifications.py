@@ -63,7 +63,7 @@ async def offer(tx: Tx, user_id: UUID, secret: str) -> None:
         p_created_at=now,
         p_expires_at=now + timedelta(seconds=tx.settings.email_verification_expires_in),
     )
-    await notifications.queue(tx, MailKind.EMAIL_VERIFICATION, user_id, verification_id=verification_id)
+    notifications.queue(tx, MailKind.EMAIL_VERIFICATION, user_id, verification_id=verification_id)
 
 
 async def resend(tx: Tx, actor: Actor, secret: str) -> Reply:

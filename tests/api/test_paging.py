@@ -199,7 +199,7 @@ async def test_a_list_takes_as_many_statements_for_many_rows_as_for_one(world: W
 async def test_each_change_has_a_bounded_number_of_statements(world: World, statements: list[str]) -> None:
     cleo, ada, mia = await world.creator(), await world.advertiser(), await world.merchant()
     project = await world.project(cleo)
-    slot, sku = await world.slot(cleo, project), await world.sku(mia)
+    slot, wanted, sku = await world.slot(cleo, project), await world.slot(cleo, project), await world.sku(mia)
     etag = {"headers": {"If-Match": "*"}}
     changes: list[tuple[int, Person, str, str, Any]] = [
         (7, cleo, "PATCH", f"/projects/{project['id']}", {"title": "B", "genre": "Comedy"}),
@@ -208,6 +208,7 @@ async def test_each_change_has_a_bounded_number_of_statements(world: World, stat
         (7, mia, "PATCH", f"/skus/{sku['id']}", {"title": "B"}),
         (7, mia, "POST", "/skus", {"title": "B", "price": 1, "margin": 1}),
         (7, mia, "DELETE", f"/skus/{sku['id']}", None),
+        (6, ada, "POST", f"/slots/{wanted['id']}/bids", {"amount": 5000, "objective": "Awareness"}),
         (9, cleo, "DELETE", f"/slots/{slot['id']}", None),
     ]
     for most, person, method, path, body in changes:

@@ -6,7 +6,8 @@ import asyncio
 
 import asyncpg
 import pytest
-from sqlalchemy import literal, select
+from sqlalchemy import Column, Integer, MetaData, Table, bindparam, insert, literal, select
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from backend.core.config import Settings
 from backend.core.database import Database, Tx, normal_dsn
@@ -145,3 +146,79 @@ def test_another_url_is_refused_without_being_shown() -> None:
     with pytest.raises(ValueError, match="DATABASE_URL") as caught:
         normal_dsn("mysql://u:planted@h/db")
     assert "planted" not in str(caught.value)
+
+
+# Rows that are added: sent together, in order.
+
+MARKS = Table("marks", MetaData(), Column("n", Integer), Column("m", Integer))
+MARK = Statement(insert(MARKS).values(n=bindparam("p_n"), m=bindparam("p_n")))
+MARK_ONCE = Statement(upsert(MARKS).values(m=bindparam("p_m"), n=bindparam("p_n")).on_conflict_do_nothing())
+ALL = Statement(select(MARKS.c.n, MARKS.c.m).order_by(MARKS.c.n))
+# Each row but the first is written after one that is less by one.
+IN_ORDER = """
+    CREATE TABLE marks (n int UNIQUE, m int);
+    CREATE FUNCTION in_order() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF NEW.n > 1 AND NOT EXISTS (SELECT FROM marks WHERE n = NEW.n - 1) THEN
+            RAISE EXCEPTION 'out of order' USING ERRCODE = 'check_violation';
+        END IF;
+        RETURN NEW;
+    END $$;
+    CREATE TRIGGER in_order BEFORE INSERT ON marks FOR EACH ROW EXECUTE FUNCTION in_order();
+"""
+
+
+async def test_added_rows_go_in_order_in_one_round_trip_before_what_asks_for_them(
+    database: Database, sql: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    await sql.execute(IN_ORDER)
+
+    async def add(tx: Tx) -> list[tuple[int, int]]:
+        for n in range(1, 13):
+            MARK.add(tx, p_n=n)
+        MARK_ONCE.add(tx, p_n=7, p_m=0)  # is there already: what comes after it is written all the same
+        MARK_ONCE.add(tx, p_n=13, p_m=130)
+        MARK.add(tx, p_n=14)
+        assert tx.statements == 0
+        rows = await ALL.rows(tx)
+        assert tx.statements == 2
+        return [(row["n"], row["m"]) for row in rows]
+
+    assert await database.change(add) == [*((n, n) for n in range(1, 13)), (13, 130), (14, 14)]
+
+
+async def test_rows_added_last_are_committed_with_the_rest(
+    database: Database, sql: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    await sql.execute(IN_ORDER)
+
+    async def add(tx: Tx) -> None:
+        MARK.add(tx, p_n=1)
+        await MARK.many(tx, [{"p_n": 2}, {"p_n": 3}])
+        MARK.add(tx, p_n=4)
+
+    await database.change(add)
+    assert [row["n"] for row in await sql.fetch("SELECT n FROM marks ORDER BY n")] == [1, 2, 3, 4]
+
+
+async def test_what_an_added_row_breaks_is_raised_before_the_answer_and_nothing_stays(
+    database: Database, sql: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    await sql.execute(IN_ORDER)
+
+    async def add(tx: Tx) -> str:
+        MARK.add(tx, p_n=1)
+        MARK.add(tx, p_n=3)
+        return "done"
+
+    with pytest.raises(asyncpg.CheckViolationError):
+        await database.change(add)
+    assert await sql.fetchval("SELECT count(*) FROM marks") == 0
+
+
+async def test_only_plain_inserts_are_added(database: Database) -> None:
+    async def add(tx: Tx) -> None:
+        ALL.add(tx)
+
+    with pytest.raises(AssertionError, match="SELECT marks"):
+        await database.change(add)

@@ -34,7 +34,6 @@ async def approve(tx: Tx, actor: Actor, bid_id: UUID, body: ApproveIn) -> Reply:
     step = locked.must(policy.approve(locked.deal, locked.party, body.terms_version))
     if step is not None:
         side = policy.side_of(locked.party)
-        await _save_approval(tx, actor, locked, side)
         columns: dict[str, Any] = {f"{side.value}_approved_version": locked.deal.terms_version}
         lines = [_approval_line(actor, locked, side, step.to)]
         if step.hold is HoldChange.TAKE:
@@ -47,10 +46,11 @@ async def approve(tx: Tx, actor: Actor, bid_id: UUID, body: ApproveIn) -> Reply:
             await deals.set_hold_end(tx, locked.slot_id, deadline)
             columns["expires_at"] = max(locked.expires_at, deadline)
         await deals.save_bid(tx, bid_id, locked.now, status=step.to, **columns)
+        _save_approval(tx, actor, locked, side)
         if step.to == BidStatus.ACCEPTED.value:
             await memos.issue(tx, bid_id)
         await events.record(tx, *lines)
-        await notifications.queue(tx, MailKind.BID_APPROVED, locked.other_id, bid_id=bid_id)
+        notifications.queue(tx, MailKind.BID_APPROVED, locked.other_id, bid_id=bid_id)
     return await bids.get(tx, actor, bid_id)
 
 
@@ -66,8 +66,8 @@ def _approval_line(actor: Actor, locked: Locked, side: Side, status: str) -> dic
     )
 
 
-async def _save_approval(tx: Tx, actor: Actor, locked: Locked, side: Side) -> None:
-    await _ADD_APPROVAL.one(
+def _save_approval(tx: Tx, actor: Actor, locked: Locked, side: Side) -> None:
+    _ADD_APPROVAL.add(
         tx,
         p_bid_id=locked.bid_id,
         p_terms_version=locked.deal.terms_version,
@@ -119,5 +119,5 @@ async def commit(tx: Tx, actor: Actor, bid_id: UUID, body: CommitIn) -> Reply:
     await events.record(tx, line, *await deals.follow_scene(tx, actor, locked))
     await deals.close_others(tx, locked.slot_id, locked.now, DeclineReason.SLOT_SOLD)
     await commitments.create(tx, actor, locked)
-    await notifications.queue(tx, MailKind.BID_COMMITTED, locked.creator_id, bid_id=bid_id)
+    notifications.queue(tx, MailKind.BID_COMMITTED, locked.creator_id, bid_id=bid_id)
     return await commitments.of_bid(tx, actor, bid_id)

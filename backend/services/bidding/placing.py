@@ -127,7 +127,7 @@ async def _place(tx: Tx, actor: Actor, slot_id: UUID, body: BidIn) -> Reply:
     assert step is not None
     bid_id = new_id()
     expires_at = now + timedelta(seconds=tx.settings.bid_expires_in)
-    await _CREATE.one(
+    _CREATE.add(
         tx,
         p_id=bid_id,
         p_slot_id=slot_id,
@@ -158,7 +158,7 @@ async def _place(tx: Tx, actor: Actor, slot_id: UUID, body: BidIn) -> Reply:
     if step.hold is HoldChange.TAKE:
         lines += await deals.take_hold(tx, actor, slot_id, bid_id, deals.hold_until(tx, now, expires_at))
     await events.record(tx, *lines)
-    await notifications.queue(tx, MailKind.BID_PLACED, row["creator_id"], bid_id=bid_id)
+    notifications.queue(tx, MailKind.BID_PLACED, row["creator_id"], bid_id=bid_id)
     if body.message is not None:
         await comments.add(tx, actor, bid_id, body.message)
     return await bids.get(tx, actor, bid_id)

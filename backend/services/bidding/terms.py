@@ -85,7 +85,7 @@ async def write_terms(
             )
     values = {**columns, "bid_id": bid_id, "version": version, "author_id": actor.id, "created_at": clock.now()}
     values["side"] = values["side"].value
-    await _ADD_TERMS.one(tx, **prefixed(values))
+    _ADD_TERMS.add(tx, **prefixed(values))
     if wanted:
         await _NAME_SKU.many(
             tx,
@@ -145,7 +145,7 @@ async def new_terms(tx: Tx, actor: Actor, bid_id: UUID, body: TermsIn) -> Reply:
     if step.hold is HoldChange.RELEASE:
         lines += await deals.release(tx, actor, locked.slot_id, bid_id)
     await events.record(tx, *lines)
-    await notifications.queue(tx, MailKind.TERMS_CHANGED, locked.other_id, bid_id=bid_id)
+    notifications.queue(tx, MailKind.TERMS_CHANGED, locked.other_id, bid_id=bid_id)
     return await bids.get(tx, actor, bid_id)
 
 

@@ -102,7 +102,7 @@ async def follow_draft(tx: Tx, named: Named, fates: Mapping[UUID, Fate], draft: 
         subject = (SubjectType.BID, row["id"])
         lines.append(events.line(SYSTEM, action, subject, bid_id=row["id"], draft=draft, scene_status=fate.status))
         for person in (row["creator_id"], row["buyer_id"]) if flagged else ():
-            await notifications.queue(tx, MailKind.SCENE_FLAGGED, person, once=f"{row['id']}/{draft}", bid_id=row["id"])
+            notifications.queue(tx, MailKind.SCENE_FLAGGED, person, once=f"{row['id']}/{draft}", bid_id=row["id"])
     if lines:
         await events.record(tx, *lines)
 
