@@ -144,9 +144,10 @@ def import_catalogues(
             for number in range(rounds + 1):  # the first is not counted
                 name = f"edition{number}"
                 made.append(asyncio.run(bulk.copy(dsn, bulk.copy_file(Path(folder), rows, name))))
-                made.append(bulk.send(server, bulk.csv_file(Path(folder), rows, name)))
+                file = bulk.csv_file(Path(folder), rows, name)
+                made.append(bulk.send(server, file, bulk.merchant_of(2 * number)))
                 if usual:
-                    made.append(asyncio.run(bulk.add_all(dsn, rows, f"usual{number}")))
+                    made.append(asyncio.run(bulk.add_all(dsn, file, bulk.merchant_of(2 * number + 1))))
                 if number == 0:
                     made.clear()
     text = bulk.markdown(made)
