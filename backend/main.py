@@ -17,7 +17,7 @@ from backend.core.database import Database
 from backend.core.edge import Edge
 from backend.core.limits import Buckets, Limit
 from backend.core.logging import configure_logging
-from backend.core.processes import end_with_parent
+from backend.core.processes import end_with_parent, settled
 from backend.core.tally import Tally
 from backend.core.version import NAME, VERSION
 from backend.dependencies import documentation, pages, problems
@@ -117,6 +117,7 @@ def create_app(settings: Settings | None = None, *, by_hand: bool = False) -> Fa
                 await stack.enter_async_context(worker.running(app.state.database, [write_down], interval=1))
                 sweep_files = partial(files.sweep, storage=app.state.storage)
                 await stack.enter_async_context(worker.running(app.state.database, [sweep_files], interval=3600))
+                stack.enter_context(settled())
             yield
 
     app = FastAPI(
