@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -21,6 +22,7 @@ from backend.core.processes import end_with_parent, settled
 from backend.core.tally import Tally
 from backend.core.version import NAME, VERSION
 from backend.dependencies import documentation, pages, problems
+from backend.dependencies.limits import TURNS
 from backend.dependencies.routes import API
 from backend.dependencies.security import MOST_A_MINUTE
 from backend.integrations.database import database_dsn
@@ -106,6 +108,7 @@ def create_app(settings: Settings | None = None, *, by_hand: bool = False) -> Fa
                 else PostgresBuckets(app.state.database)
             )
             app.state.admissions = Admissions(app.state.database)
+            app.state.turns = asyncio.Semaphore(TURNS)
             app.state.tally = Tally[Sighting](MOST_A_MINUTE)
             if config.app_env != "test":
                 await stack.enter_async_context(worker.running(app.state.database))

@@ -20,6 +20,8 @@ from backend.core.version import NAME
 BCRYPT_LIMIT = 72  # bytes; bcrypt 5 raises above it, on hash and on verify
 LIBRARY_LIMIT = 4096  # passlib raises above it
 _NICE = 10  # a tenth of the weight of a thread that has not stepped back
+# One core is left to whatever answers other calls; two hashes at once are 40 MB (decision 93).
+HASHING_THREADS = max(1, min(2, (os.cpu_count() or 1) - 1))
 
 # OWASP's minimum for argon2id: 19 MiB, two passes, one lane.
 _context = CryptContext(
@@ -34,8 +36,8 @@ _context = CryptContext(
 
 @lru_cache
 def _threads() -> ThreadPoolExecutor:
-    """Two threads at the most: a storm of logins queues here instead of taking the processor and the memory."""
-    return ThreadPoolExecutor(max_workers=2, thread_name_prefix="passwords", initializer=_give_way)
+    """A storm of logins queues here instead of taking the processor and the memory."""
+    return ThreadPoolExecutor(max_workers=HASHING_THREADS, thread_name_prefix="passwords", initializer=_give_way)
 
 
 def _give_way() -> None:
