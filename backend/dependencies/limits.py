@@ -20,7 +20,7 @@ from backend.core.passwords import HASHING_THREADS
 from backend.dependencies.doors import Door, address_of
 
 MINUTE = 60
-# Those that hash, and one that stands ready. A storm of sign-ins waits here with nothing begun, and not for a connection
+# Those that hash, and one that stands ready. A storm of sign-ins waits here with nothing begun, not for a connection
 # or for the tokens of its address, which would keep all others from the database (decision 93).
 TURNS = HASHING_THREADS + 1
 
