@@ -14,7 +14,7 @@ from uuid import UUID
 
 import msgspec
 from asyncpg import Record
-from sqlalchemy import ColumnElement, DateTime, Select, bindparam, tuple_
+from sqlalchemy import ColumnElement, DateTime, Select, bindparam, select, tuple_, union_all
 from sqlalchemy.orm import InstrumentedAttribute
 
 from backend.core.errors import Invalid
@@ -47,16 +47,29 @@ class Sort:
         table: Any = self.column.expression.table
         return f"{table.name} {self.name}"
 
+    def _order(self, *columns: Any) -> list[Any]:
+        return [column.desc() if self.descending else column.asc() for column in columns]
+
     def apply(self, statement: Select[Any], *, after: bool) -> Select[Any]:
         """Order and bound the statement; binds are `p_after_key`, `p_after_id` and `p_limit`."""
-        order = (self.column.desc(), self.id.desc()) if self.descending else (self.column.asc(), self.id.asc())
         if after:
             here = tuple_(self.column, self.id)
             there = tuple_(
                 bindparam("p_after_key", type_=self.column.type), bindparam("p_after_id", type_=self.id.type)
             )
             statement = statement.where(here < there if self.descending else here > there)
-        return statement.add_columns(self.column.label("_sort")).order_by(*order).limit(bindparam("p_limit"))
+        return (
+            statement.add_columns(self.column.label("_sort"))
+            .order_by(*self._order(self.column, self.id))
+            .limit(bindparam("p_limit"))
+        )
+
+    def merge(self, parts: Sequence[Select[Any]]) -> Select[Any]:
+        """One page of several statements that `apply` bounded and that share no row; their id is labelled `id`."""
+        if len(parts) == 1:
+            return parts[0]
+        rows = union_all(*parts).subquery()
+        return select(rows).order_by(*self._order(rows.c["_sort"], rows.c["id"])).limit(bindparam("p_limit"))
 
     def binds(self, page: Page) -> dict[str, Any]:
         """The binds that `apply` needs. Raises Invalid (422) for a cursor that this list did not give."""

@@ -152,6 +152,13 @@ class Slot(Base):
         Index("ix_slots_created_at", "created_at", "id", postgresql_where=text("removed_at IS NULL")),
         Index("ix_slots_pricing_floor", "pricing_floor", "id", postgresql_where=text("removed_at IS NULL")),
         Index("ix_slots_genre_created_at", text("lower(genre)"), "created_at", "id"),
+        Index(
+            "ix_slots_public_genre_created_at",
+            text("lower(genre)"),
+            "created_at",
+            "id",
+            postgresql_where=text("visibility = 'Public' AND removed_at IS NULL"),
+        ),
         Index("ix_slots_holder_bid_id", "holder_bid_id", postgresql_where=text("holder_bid_id IS NOT NULL")),
         Index("ix_slots_completed_bid_id", "completed_bid_id", postgresql_where=text("completed_bid_id IS NOT NULL")),
         Index("ix_slots_completes_at", "completes_at", postgresql_where=text("completes_at IS NOT NULL")),

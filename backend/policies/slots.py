@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, exists, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, case, exists, or_, select, union
 
 from backend.core.errors import Conflict
 from backend.models.base import Timestamp
 from backend.models.bids import Bid
 from backend.models.slots import Slot, SlotInvitee, SlotStatus, Visibility
-from backend.models.users import Role, User
+from backend.models.users import BUYERS, Role, User
 
 ACTOR: Any = bindparam("p_actor")
 NOW: Any = bindparam("p_now", type_=Timestamp)
 PRESENT = Slot.removed_at.is_(None)
+_PUBLIC = Slot.visibility == Visibility.PUBLIC.value
 OWNER_ACTIVE = exists(select(User.id).where(User.id == Slot.creator_id, User.is_active))
 
 # Overdue counts as ended from its very instant, whether or not it has been written (deals.md).
@@ -25,6 +26,21 @@ EFFECTIVE_STATUS: ColumnElement[str] = case(
     (Slot.completes_at <= NOW, SlotStatus.COMPLETED.value),
     else_=Slot.status,
 )
+
+
+def has_status(status: Any) -> ColumnElement[bool]:
+    """Whether `EFFECTIVE_STATUS` is this one, in terms of plain columns: of those PostgreSQL knows how many there are.
+
+    Of a computed value it would guess one row in two hundred, and then rather read the whole table than walk an order.
+    """
+    not_overdue = or_(Slot.hold_expires_at.is_(None), Slot.hold_expires_at > NOW)
+    as_written = or_(Slot.completes_at.is_(None), Slot.completes_at > NOW)
+    return or_(
+        and_(not_overdue, as_written, Slot.status == status),
+        and_(hold_overdue, status == SlotStatus.AVAILABLE.value),
+        and_(not_overdue, Slot.completes_at <= NOW, status == SlotStatus.COMPLETED.value),
+    )
+
 
 # What a bidder bid on.
 FROZEN_WHILE_BID_ON = frozenset(
@@ -47,12 +63,25 @@ def visible_to(buyer: Any) -> ColumnElement[bool]:
     """What this buyer may see; `buyer` is a bind or a column of the statement around."""
     invited = exists().where(SlotInvitee.slot_id == Slot.id, SlotInvitee.user_id == buyer)
     bid_on = exists().where(Bid.slot_id == Slot.id, Bid.buyer_id == buyer)
-    return and_(PRESENT, OWNER_ACTIVE, or_(Slot.visibility == Visibility.PUBLIC.value, invited, bid_on))
+    return and_(PRESENT, OWNER_ACTIVE, or_(_PUBLIC, invited, bid_on))
 
 
-def listed(role: Role) -> ColumnElement[bool]:
-    """What of the visible stands in lists: a deactivated creator's slots leave every one."""
-    return visible(role) if role in (Role.ADVERTISER, Role.MERCHANT) else and_(visible(role), OWNER_ACTIVE)
+def listed(role: Role) -> Sequence[ColumnElement[bool]]:
+    """What of the visible stands in lists, in parts that share no slot: a deactivated creator's slots leave every one.
+
+    What a buyer may see is `visible_to` in two parts, each with an index to begin from: what everybody sees, and what
+    is theirs by an invitation or a bid (decision 123).
+    """
+    if role not in BUYERS:
+        return (and_(visible(role), OWNER_ACTIVE),)
+    known = union(
+        select(SlotInvitee.slot_id).where(SlotInvitee.user_id == ACTOR),
+        select(Bid.slot_id).where(Bid.buyer_id == ACTOR),
+    )
+    return (
+        and_(PRESENT, OWNER_ACTIVE, _PUBLIC),
+        and_(PRESENT, OWNER_ACTIVE, ~_PUBLIC, Slot.id.in_(known)),
+    )
 
 
 def must_be_editable(status: SlotStatus, fields: Iterable[str], *, live_bids: bool, committed: bool) -> None:

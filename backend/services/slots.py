@@ -77,7 +77,7 @@ FILTERS: Mapping[str, Any] = {
     "genre": func.lower(Slot.genre) == func.lower(bindparam("p_genre")),
     "type": or_(Slot.type == bindparam("p_type"), Slot.modality == bindparam("p_type")),
     "modality": Slot.modality == bindparam("p_modality"),
-    "status": bindparam("p_status") == policy.EFFECTIVE_STATUS,
+    "status": policy.has_status(bindparam("p_status", type_=Slot.status.type)),
     "visibility": Slot.visibility == bindparam("p_visibility"),
     "project_id": Slot.project_id == bindparam("p_project_id"),
     "scene_id": Slot.scene_id == bindparam("p_scene_id"),
@@ -100,7 +100,8 @@ def _find(role: Role) -> Statement:
 @cache
 def _list(role: Role, filters: frozenset[str], sort: SlotSort, *, after: bool) -> Statement:
     clauses = [FILTERS[name] for name in sorted(filters)]
-    return Statement(SORTS[sort].apply(_FROM.where(policy.listed(role), *clauses), after=after))
+    parts = [SORTS[sort].apply(_FROM.where(part, *clauses), after=after) for part in policy.listed(role)]
+    return Statement(SORTS[sort].merge(parts))
 
 
 @lru_cache

@@ -45,10 +45,15 @@ SLOTS = f"""SELECT slots.id, slots.project_id, slots.creator_id, scene_ref, desc
     visibility, constraints, excluded_categories, bidding_closes_at, {SLOT_STATUS} AS status, projects.title,
     projects.genre, production_window, age_start, age_end, gender, slots.created_at, slots.updated_at,
     scene_id, scene_status
-    FROM slots JOIN projects ON projects.id = slots.project_id WHERE {SEEN}"""
-LIST = f"""{SLOTS} AND lower(slots.genre) = lower($3) AND slots.pricing_floor >= $4
-    ORDER BY slots.created_at DESC, slots.id DESC LIMIT $5"""
-ONE = f"{SLOTS} AND slots.id = $3"
+    FROM slots JOIN projects ON projects.id = slots.project_id WHERE"""
+ASKED = """lower(slots.genre) = lower($3) AND slots.pricing_floor >= $4 AND slots.removed_at IS NULL
+    AND EXISTS (SELECT FROM users WHERE id = slots.creator_id AND is_active)"""
+NEWEST = "ORDER BY slots.created_at DESC, slots.id DESC LIMIT $5"
+LIST = f"""SELECT * FROM ((({SLOTS} {ASKED} AND visibility = 'Public' {NEWEST}) UNION ALL
+    ({SLOTS} {ASKED} AND visibility <> 'Public' AND slots.id IN (
+        SELECT slot_id FROM slot_invitees WHERE user_id = $1 UNION SELECT slot_id FROM bids WHERE buyer_id = $1
+    ) {NEWEST}))) AS slots ORDER BY created_at DESC, id DESC LIMIT $5"""
+ONE = f"{SLOTS} {SEEN} AND slots.id = $3"
 BID = """SELECT bids.id, bids.slot_id, bids.creator_id, bids.buyer_id, users.name, users.role, bids.status, bids.modality,
     terms.amount, terms.amount_terms, terms.objective, bids.terms_version, creator_approved_version,
     buyer_approved_version, slots.holder_bid_id, slots.hold_expires_at, bids.expires_at, decline_reason,

@@ -44,7 +44,7 @@ LISTS = {
 }
 # A status is judged at the moment of asking (overdue counts as ended), so it has no index. An operator, who sees all,
 # has the index of the order walked until a page is full; at a small size PostgreSQL rather reads the table.
-COMPUTED = {("/slots", "Operator", "status"), ("/bids", "Operator", "status")}
+COMPUTED = {("/bids", "Operator", "status")}
 VALUES = {
     "genre": "drama",
     "q": "lot 7123",
