@@ -135,13 +135,13 @@ def pressure(made: list[Round]) -> str:
 
 def growth(titles: dict[str, str], made: list[Round]) -> str:
     """The median answer for each size, and how many times slower it is than at a tenth of the data."""
-    sizes = list(dict.fromkeys(each.program for each in made))
     lines = [
         "| work | slots | answers/s | p50 ms | p99 ms | times the p50 of the size before |",
         "|---|--:|--:|--:|--:|--:|",
     ]
     for row in dict.fromkeys(each.row for each in made):
         of_row = [each for each in made if each.row == row]
+        sizes = list(dict.fromkeys(each.program for each in of_row))
         for number, size in enumerate(sizes):
             mine = [each for each in of_row if each.program == size]
             values = [f"{median(getattr(each, name) for each in mine):.1f}" for name in ("rate", "p50", "p99")]
