@@ -66,14 +66,18 @@ def visible_to(buyer: Any) -> ColumnElement[bool]:
     return and_(PRESENT, OWNER_ACTIVE, or_(_PUBLIC, invited, bid_on))
 
 
-def listed(role: Role) -> Sequence[ColumnElement[bool]]:
-    """What of the visible stands in lists, in parts that share no slot: a deactivated creator's slots leave every one.
+def listed(role: Role) -> ColumnElement[bool]:
+    """What of the visible stands in lists: a deactivated creator's slots leave every one."""
+    return visible(role) if role in BUYERS else and_(visible(role), OWNER_ACTIVE)
 
-    What a buyer may see is `visible_to` in two parts, each with an index to begin from: what everybody sees, and what
-    is theirs by an invitation or a bid (decision 123).
+
+def listed_in_parts(role: Role) -> Sequence[ColumnElement[bool]]:
+    """The same in parts that share no slot and have each an index to begin from (decision 123).
+
+    For a buyer these are what everybody sees, and what is theirs by an invitation or a bid.
     """
     if role not in BUYERS:
-        return (and_(visible(role), OWNER_ACTIVE),)
+        return (listed(role),)
     known = union(
         select(SlotInvitee.slot_id).where(SlotInvitee.user_id == ACTOR),
         select(Bid.slot_id).where(Bid.buyer_id == ACTOR),

@@ -101,10 +101,12 @@ Text = Annotated[str, _trimmed(4000), *_WORDED]
 ShortText = Annotated[str, _trimmed(200), *_WORDED]
 Label = Annotated[str, _trimmed(100), *_WORDED]
 Labels = Annotated[list[Label], Field(max_length=50), AfterValidator(_distinct)]
+# Control characters and white space, one by one: what `\s` is differs between us and those who read the schema.
+_BLANK = r"\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
 Url = Annotated[
     str,
     StringConstraints(
-        strip_whitespace=True, min_length=1, max_length=2048, pattern=r"^https?://[^\s\x00/$.?#][^\s\x00]*$"
+        strip_whitespace=True, min_length=1, max_length=2048, pattern=f"^https?://[^{_BLANK}/$.?#][^{_BLANK}]*$"
     ),
 ]
 Moment = Annotated[

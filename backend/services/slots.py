@@ -100,8 +100,9 @@ def _find(role: Role) -> Statement:
 @cache
 def _list(role: Role, filters: frozenset[str], sort: SlotSort, *, after: bool) -> Statement:
     clauses = [FILTERS[name] for name in sorted(filters)]
-    parts = [SORTS[sort].apply(_FROM.where(part, *clauses), after=after) for part in policy.listed(role)]
-    return Statement(SORTS[sort].merge(parts))
+    # Words have an index to begin from. In parts, a plan for words that are not known yet would rather walk the order.
+    seen = [policy.listed(role)] if "q" in filters else policy.listed_in_parts(role)
+    return Statement(SORTS[sort].merge([SORTS[sort].apply(_FROM.where(part, *clauses), after=after) for part in seen]))
 
 
 @lru_cache

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from backend.core.errors import BadRequest, Invalid
 from backend.core.parsing import parse_json
+from backend.schemas.base import Url
 
 
 @pytest.mark.parametrize(
@@ -47,3 +51,18 @@ def test_what_is_no_json_is_a_bad_request(text: str) -> None:
 def test_what_json_does_not_have_is_invalid(text: str) -> None:
     with pytest.raises(Invalid):
         parse_json(text)
+
+
+def test_an_address_has_no_blank_by_any_reader_of_the_schema() -> None:
+    """The pattern means the same to ECMAScript, Python and us: it names what it excludes."""
+    address: TypeAdapter[str] = TypeAdapter(Url)
+    pattern = address.json_schema()["pattern"]
+    for number in (*range(0xD800), *range(0xE000, 0x10000)):
+        text = f"https://a{chr(number)}b"
+        try:
+            address.validate_python(text)
+        except ValidationError:
+            assert unicodedata.category(chr(number)) in {"Cc", "Zs", "Zl", "Zp"} or number == 0xFEFF, hex(number)
+            assert re.search(pattern, text) is None
+        else:
+            assert re.search(pattern, text), hex(number)

@@ -95,6 +95,11 @@ EXCLUSIONS = [
         lambda case, response, problem: problem.get("detail", "").startswith("onBehalfOf"),
     ),
     Exclusion(
+        "a scene is the creator's to offer: a buyer's terms name none",
+        RejectedPositiveData,
+        _says("sceneId", "is for the creator of the slot only"),
+    ),
+    Exclusion(
         "a new project takes form fields or one JSON part; the form is told flat, since a page draws its form from it",
         RejectedPositiveData,
         lambda case, response, problem: case.operation.label == "POST /api/v1/projects" and _half_a_form(case),

@@ -180,3 +180,20 @@ def test_a_scan_would_be_seen() -> None:
     inner = {"Node Type": "Seq Scan", "Relation Name": "slots"}
     assert scans({"Node Type": "Limit", "Plans": [inner]}, {"slots"}) == {"slots"}
     assert scans({"Node Type": "Limit", "Plans": [inner]}, {"bids"}) == set()
+
+
+async def test_words_are_looked_up_also_by_a_plan_that_does_not_know_them(
+    client: httpx2.AsyncClient,
+    settings: Settings,
+    sql: asyncpg.Connection[Record],
+    asked: list[tuple[str, Sequence[Any]]],
+) -> None:
+    """After a few runs PostgreSQL may plan a statement once for all words; walking the order would read everything."""
+    for role in ("Creator", "Advertiser", "Operator"):
+        asked.clear()
+        ok = await person(client, settings, role).get("/slots", params={"q": "lot 7123", "limit": "50"})
+        assert ok.status_code == 200
+        statement, arguments = next(each for each in asked if "search_words" in each[0])
+        plan = await sql.fetch(f"EXPLAIN (GENERIC_PLAN) {statement}", *arguments)
+        told = "\n".join(line[0] for line in plan)
+        assert "Index Scan on ix_slots_words" in told or "ix_slots_creator_id" in told, told

@@ -209,7 +209,7 @@ def slots_for_sku(*, failing: bool, after: bool) -> tuple[Statement, Sort]:
         .join(Project, Project.id == Slot.project_id)
         .join(Sku, Sku.id == bindparam("p_sku"))
         .join(Merchant, Merchant.id == Sku.merchant_id)
-        .where(slot_policy.visible(Role.MERCHANT))
+        .where(slot_policy.listed(Role.MERCHANT))
     )
     judged = _judged(pairs, weighed, _COMMON)
     return _page(judged, "-slotScore", failing=failing, after=after)
