@@ -95,6 +95,11 @@ EXCLUSIONS = [
         lambda case, response, problem: problem.get("detail", "").startswith("onBehalfOf"),
     ),
     Exclusion(
+        "a span does not end before it begins: a schema has no words for two fields",
+        RejectedPositiveData,
+        lambda case, response, problem: "must not be above" in problem.get("detail", ""),
+    ),
+    Exclusion(
         "a scene is the creator's to offer: a buyer's terms name none",
         RejectedPositiveData,
         _says("sceneId", "is for the creator of the slot only"),
