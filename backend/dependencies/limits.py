@@ -6,6 +6,7 @@ The limits of signing in are shared by all processes, in PostgreSQL or Redis (`R
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ MINUTE = 60
 # Those that hash, and one that stands ready. A storm of sign-ins waits here with nothing begun, not for a connection
 # or for the tokens of its address, which would keep all others from the database (decision 93).
 TURNS = HASHING_THREADS + 1
+TURN_SECONDS = 10.0  # who waits longer is told to come again: a PostgreSQL that hangs holds up each turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +73,23 @@ async def limited(door: Door, gate: Gate, account: str | None = None) -> AsyncIt
 
     The address pays first, so that a client who is out of tokens cannot use up an account's.
     """
-    turn = door.request.app.state.turns if gate.hashing else nullcontext()
-    async with turn, _tokens_taken(door, gate, account):
+    async with _turn(door) if gate.hashing else nullcontext(), _tokens_taken(door, gate, account):
         yield
+
+
+@asynccontextmanager
+async def _turn(door: Door) -> AsyncIterator[None]:
+    """One of the turns. Raises Unavailable when none comes in `TURN_SECONDS`."""
+    turns: asyncio.Semaphore = door.request.app.state.turns
+    try:
+        async with asyncio.timeout(TURN_SECONDS):
+            await turns.acquire()
+    except TimeoutError:
+        raise Unavailable("The service is busy; try again shortly.", code="busy") from None
+    try:
+        yield
+    finally:
+        turns.release()
 
 
 @asynccontextmanager

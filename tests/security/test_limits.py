@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from backend.core import passwords
 from backend.core.config import Settings
 from backend.core.database import Database
+from backend.dependencies import limits
 from backend.dependencies.doors import Door
 from backend.dependencies.limits import TURNS
 from backend.jobs.limits import forget_full
@@ -81,6 +82,22 @@ async def test_a_storm_of_sign_ins_takes_turns_with_nothing_begun(
     answers = await asyncio.gather(*(world.nobody.post("/auth/login", body) for body in bodies))
     assert {answer.status_code for answer in answers} == {200}
     assert most == TURNS if guarded else most > 2 * TURNS
+
+
+async def test_nobody_waits_for_a_turn_for_ever(app: FastAPI, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await world.advertiser()
+    monkeypatch.setattr(limits, "TURN_SECONDS", 0.1)
+    taken = app.state.turns
+    async with asyncio.TaskGroup() as takers:
+        for _ in range(TURNS):
+            takers.create_task(taken.acquire())
+    body = {"email": ADDRESS, "password": PASSWORD}
+    answer = await world.nobody.post("/auth/login", body)
+    refused(answer, 503, "busy")
+    assert answer.headers["Retry-After"] == "1"
+    for _ in range(TURNS):
+        taken.release()
+    ok(await world.nobody.post("/auth/login", body))
 
 
 async def test_wrong_passwords_are_looked_at_five_times_and_then_five_a_minute(
