@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 from asyncpg import Record
-from sqlalchemy import ColumnElement, DateTime, Select, bindparam, select, tuple_, union_all
+from sqlalchemy import ColumnElement, DateTime, Select, Subquery, bindparam, select, tuple_, union_all
 from sqlalchemy.orm import InstrumentedAttribute
 
 from backend.core.errors import Invalid
@@ -50,26 +49,32 @@ class Sort:
     def _order(self, *columns: Any) -> list[Any]:
         return [column.desc() if self.descending else column.asc() for column in columns]
 
-    def apply(self, statement: Select[Any], *, after: bool) -> Select[Any]:
-        """Order and bound the statement; binds are `p_after_key`, `p_after_id` and `p_limit`."""
+    def apply(self, statement: Select[Any], *, after: bool, limit: str = "p_limit") -> Select[Any]:
+        """Order and bound the statement; binds are `p_after_key`, `p_after_id` and the limit."""
         if after:
             here = tuple_(self.column, self.id)
             there = tuple_(
                 bindparam("p_after_key", type_=self.column.type), bindparam("p_after_id", type_=self.id.type)
             )
             statement = statement.where(here < there if self.descending else here > there)
-        return (
-            statement.add_columns(self.column.label("_sort"))
-            .order_by(*self._order(self.column, self.id))
-            .limit(bindparam("p_limit"))
-        )
+        ordered = statement.add_columns(self.column.label("_sort")).order_by(*self._order(self.column, self.id))
+        return ordered.limit(bindparam(limit))
 
-    def merge(self, parts: Sequence[Select[Any]]) -> Select[Any]:
+    def first_of(self, statement: Select[Any], page: Subquery, limit: str = "p_limit") -> Select[Any]:
+        """The first of a statement over the rows of `page`, which has the columns `_sort` and `id`."""
+        return statement.order_by(*self._order(page.c["_sort"], page.c["id"])).limit(bindparam(limit))
+
+    def look_up(self, shown: Select[Any], page: Select[Any]) -> Select[Any]:
+        """What is shown of a page of ids, which was bounded before anything is joined to it."""
+        found = page.subquery("page")
+        return self.first_of(shown.join(found, found.c["id"] == self.id).add_columns(found.c["_sort"]), found)
+
+    def merge(self, parts: Sequence[Select[Any]], limit: str = "p_limit") -> Select[Any]:
         """One page of several statements that `apply` bounded and that share no row; their id is labelled `id`."""
         if len(parts) == 1:
             return parts[0]
         rows = union_all(*parts).subquery()
-        return select(rows).order_by(*self._order(rows.c["_sort"], rows.c["id"])).limit(bindparam("p_limit"))
+        return self.first_of(select(rows), rows, limit)
 
     def binds(self, page: Page) -> dict[str, Any]:
         """The binds that `apply` needs. Raises Invalid (422) for a cursor that this list did not give."""
@@ -104,17 +109,6 @@ class Sort:
         key = row["_sort"]
         text = key.isoformat() if isinstance(key, datetime) else str(key)
         return base64.urlsafe_b64encode(encode((self._full_name, text, row_id))).decode()
-
-
-def contains(words: str) -> str:
-    """The LIKE pattern (escape: a backslash) for text that contains these words as they are written."""
-    escaped = words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"
-
-
-def words(text: str) -> str:
-    """The tsquery that asks for every word of a text, each as the beginning of a word; nothing for a text without."""
-    return " & ".join(f"'{word}':*" for word in re.findall(r"[^\W_]+", text))
 
 
 def reply_page(rows: Sequence[Record], page: Page, sort: Sort, shape: Shape[V], view: V) -> Reply:

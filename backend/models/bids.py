@@ -178,6 +178,7 @@ class Bid(Base):
         Index("ix_bids_buyer_id_updated_at", "buyer_id", "updated_at", "id"),
         Index("ix_bids_creator_id_updated_at", "creator_id", "updated_at", "id"),
         Index("ix_bids_updated_at", "updated_at", "id"),
+        Index("ix_bids_status_updated_at", "status", "updated_at", "id"),
         Index(
             "ix_bids_expires_at",
             "expires_at",

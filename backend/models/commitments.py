@@ -125,5 +125,6 @@ class Commitment(Base):
         Index("ix_commitments_buyer_id_created_at", "buyer_id", "created_at", "id"),
         Index("ix_commitments_creator_id_created_at", "creator_id", "created_at", "id"),
         Index("ix_commitments_created_at", "created_at", "id"),
+        Index("ix_commitments_status_created_at", "status", "created_at", "id"),
         Index("ix_commitments_confirm_by", "confirm_by", postgresql_where=text("status = 'Delivered'")),
     )

@@ -62,6 +62,10 @@ class User(Base):
         CheckConstraint("deleted_at IS NULL OR NOT is_active", name="deleted_is_inactive"),
         Index("uq_users_email_lower", text("lower(email)"), unique=True),
         Index("ix_users_role_created_at", "role", "created_at", "id"),
+        Index("ix_users_created_at", "created_at", "id"),
+        Index("ix_users_is_active_created_at", "is_active", "created_at", "id"),
+        Index("ix_users_words", text("search_words(name, email)"), postgresql_using="gin"),
+        Index("ix_users_name_words", text("search_words(name, '')"), postgresql_using="gin"),
     )
 
 

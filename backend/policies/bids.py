@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, func, true
+from sqlalchemy import ColumnElement, and_, bindparam, case, func, or_, true
 
 from backend.models.bids import BID_MACHINE, CREATOR_REASONS, LIVE, Bid, BidStatus, DeclineReason, Side
 from backend.models.slots import Modality, Slot, SlotStatus
@@ -48,6 +49,11 @@ EFFECTIVE_REASON: ColumnElement[str | None] = case(
 )
 # The holder of a Completed slot holds no more: a slot is Locked exactly while a bid holds it.
 HOLDS_NOW: ColumnElement[bool] = and_(HOLDS_ON_PAPER, SLOT_STATUS.in_([SlotStatus.LOCKED.value]))
+
+
+def has_status(status: Any) -> ColumnElement[bool]:
+    """Whether `EFFECTIVE_STATUS` is this one, in terms of plain columns: those have an index (decision 123)."""
+    return or_(and_(Bid.status == status, ~OVERDUE), and_(OVERDUE, status == BidStatus.DECLINED.value))
 
 
 class Hold(StrEnum):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, true
+from sqlalchemy import ColumnElement, and_, bindparam, case, or_, true
 
 from backend.models.bids import Side
 from backend.models.commitments import COMMITMENT_MACHINE, Commitment, CommitmentStatus
@@ -32,6 +33,14 @@ CONFIRMED_BY_CLOCK: ColumnElement[bool] = and_(
 EFFECTIVE_STATUS: ColumnElement[str] = case(
     (CONFIRMED_BY_CLOCK, CommitmentStatus.COMPLETED.value), else_=Commitment.status
 )
+
+
+def has_status(status: Any) -> ColumnElement[bool]:
+    """Whether `EFFECTIVE_STATUS` is this one, in terms of plain columns: those have an index (decision 123)."""
+    return or_(
+        and_(Commitment.status == status, ~CONFIRMED_BY_CLOCK),
+        and_(CONFIRMED_BY_CLOCK, status == CommitmentStatus.COMPLETED.value),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, extract, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, and_, exists, extract, func, literal_column, or_, select, true
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import aliased
 from sqlalchemy.types import Text
@@ -154,12 +154,12 @@ RULES = (
 )
 
 
-def shown_to(role: Role) -> ColumnElement[bool]:
-    """The SKUs that a reader of a slot is shown: a buyer its own, others those whose merchants allow matching.
+def offered_to(role: Role) -> ColumnElement[bool]:
+    """The SKUs that a reader of a slot may be shown, as far as they tell themselves: a buyer its own."""
+    present = Sku.removed_at.is_(None)
+    return and_(present, Sku.merchant_id == slots.ACTOR) if role in BUYERS else present
 
-    Over Sku and `Merchant`; bind `p_actor`.
-    """
-    offered = and_(Sku.removed_at.is_(None), Merchant.is_active)
-    if role in BUYERS:
-        return and_(offered, Sku.merchant_id == slots.ACTOR)
-    return and_(offered, Merchant.allow_matching)
+
+def shown_to(role: Role) -> ColumnElement[bool]:
+    """Whether the SKUs of `Merchant` are shown to a reader of a slot: to others, where it allows matching."""
+    return and_(Merchant.is_active, true() if role in BUYERS else Merchant.allow_matching)

@@ -17,7 +17,8 @@ ACTOR: Any = bindparam("p_actor")
 NOW: Any = bindparam("p_now", type_=Timestamp)
 PRESENT = Slot.removed_at.is_(None)
 _PUBLIC = Slot.visibility == Visibility.PUBLIC.value
-OWNER_ACTIVE = exists(select(User.id).where(User.id == Slot.creator_id, User.is_active))
+# Asked of one slot at a time: a join could rather read every user.
+OWNER_ACTIVE: ColumnElement[bool] = select(User.is_active).where(User.id == Slot.creator_id).scalar_subquery()
 
 # Overdue counts as ended from its very instant, whether or not it has been written (deals.md).
 hold_overdue: ColumnElement[bool] = Slot.hold_expires_at <= NOW

@@ -97,7 +97,9 @@ async def check_invariants(doors: Doors) -> Response:
 async def find_users(
     doors: Doors,
     page: Paged,
-    q: Annotated[ShortText | None, EmptyIsNone, Query(description="Part of a name or an address.")] = None,
+    q: Annotated[
+        ShortText | None, EmptyIsNone, Query(description="Words of a name or an address, the last may be a beginning.")
+    ] = None,
     role: Annotated[Role | None, EmptyIsNone, Query()] = None,
     is_active: Annotated[bool | None, EmptyIsNone, Query(alias="isActive")] = None,
 ) -> Response:

@@ -65,7 +65,9 @@ async def find_all(
     min_price: Annotated[Price | None, EmptyIsNone, Query(alias="minPrice", description="Lowest floor.")] = None,
     max_price: Annotated[Price | None, EmptyIsNone, Query(alias="maxPrice", description="Highest floor.")] = None,
     q: Annotated[
-        ShortText | None, EmptyIsNone, Query(description="Words in scene, description or project title.")
+        ShortText | None,
+        EmptyIsNone,
+        Query(description="Words in scene, description or project title, the last may be a beginning."),
     ] = None,
     sort: Annotated[SlotSort, Query()] = SlotSort.NEWEST,
 ) -> Response:

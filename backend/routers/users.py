@@ -236,7 +236,9 @@ async def delete_me(doors: Doors) -> Response:
 async def buyers(
     doors: Doors,
     page: Paged,
-    q: Annotated[NamePart | None, EmptyIsNone, Query(description="Part of the name.")] = None,
+    q: Annotated[
+        NamePart | None, EmptyIsNone, Query(description="Words of the name, the last may be a beginning.")
+    ] = None,
     role: Annotated[BuyerRole | None, EmptyIsNone, Query(description="Only this role.")] = None,
 ) -> Response:
     """Active advertisers and merchants, newest first."""

@@ -144,7 +144,7 @@ SORTS = {
     BidSort.STALEST: Sort(BidSort.STALEST, Bid.updated_at, Bid.id, descending=False),
 }
 FILTERS: Mapping[str, Any] = {
-    "status": bindparam("p_status") == policy.EFFECTIVE_STATUS,
+    "status": policy.has_status(bindparam("p_status", type_=Bid.status.type)),
     "slot_id": Bid.slot_id == bindparam("p_slot_id"),
     "project_id": Slot.project_id == bindparam("p_project_id"),
 }

@@ -59,7 +59,7 @@ COMMITMENT: Shape[Actor] = Shape(
 ALL = select(*COMMITMENT.columns).join(Bid, Bid.id == Commitment.bid_id)
 _NEWEST = Sort("-createdAt", Commitment.created_at, Commitment.id, descending=True)
 FILTERS: Mapping[str, Any] = {
-    "status": bindparam("p_status") == policy.EFFECTIVE_STATUS,
+    "status": policy.has_status(bindparam("p_status", type_=Commitment.status.type)),
     "project_id": Commitment.project_id == bindparam("p_project_id"),
 }
 

@@ -10,12 +10,13 @@ from typing import Any
 from uuid import UUID
 
 from asyncpg import Record
-from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from backend.core import clock
 from backend.core.database import Db, Tx
 from backend.core.errors import NotFound
-from backend.core.paging import Page, Sort, contains, reply_page
+from backend.core.paging import Page, Sort, reply_page
+from backend.core.searching import says, words
 from backend.core.shapes import IfMatch, Reply, Shape, encode
 from backend.core.statements import Statement, prefixed
 from backend.models.bids import Bid, BidStatus
@@ -96,9 +97,8 @@ async def overview(db: Db, actor: Actor) -> Reply:
 
 _USER: Shape[None] = Shape(ManagedUserOut, {name: getattr(User, name) for name in ManagedUserOut.model_fields})
 _NEWEST_USER = Sort("-createdAt", User.created_at, User.id, descending=True)
-_WORDS: Any = bindparam("p_q")
 USER_FILTERS: Mapping[str, Any] = {
-    "q": or_(User.name.ilike(_WORDS, escape="\\"), User.email.ilike(_WORDS, escape="\\")),
+    "q": says(User.name, User.email),
     "role": User.role == bindparam("p_role"),
     "is_active": User.is_active == bindparam("p_is_active"),
 }
@@ -111,11 +111,11 @@ def _users(filters: frozenset[str], *, after: bool) -> Statement:
 
 
 async def find_users(db: Db, actor: Actor, filters: dict[str, Any], page: Page) -> Reply:
-    """Every account, newest first. `filters` are keys of `USER_FILTERS`; `q` is part of a name or an address."""
+    """Every account, newest first. `filters` are keys of `USER_FILTERS`; `q` is words of a name or an address."""
     must_be(actor, Role.OPERATOR)
     values = prefixed(filters)
     if "q" in filters:
-        values["p_q"] = contains(filters["q"])
+        values["p_q"] = words(filters["q"])
     statement = _users(frozenset(filters), after=page.cursor is not None)
     rows = await statement.rows(db, **values, **_NEWEST_USER.binds(page))
     return reply_page(rows, page, _NEWEST_USER, _USER, None)

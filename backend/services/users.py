@@ -15,7 +15,8 @@ from backend.core import clock
 from backend.core.database import Db, Tx, broken_constraint
 from backend.core.errors import Conflict
 from backend.core.ids import new_id
-from backend.core.paging import Page, Sort, contains, reply_page
+from backend.core.paging import Page, Sort, reply_page
+from backend.core.searching import says, words
 from backend.core.shapes import IfMatch, Reply, Shape
 from backend.core.statements import Statement, binds, prefixed
 from backend.models.events import ActorRole, SubjectType
@@ -145,15 +146,15 @@ def _buyers(filters: frozenset[str], *, after: bool) -> Statement:
     if "role" in filters:
         statement = statement.where(User.role == bindparam("p_role"))
     if "q" in filters:
-        statement = statement.where(User.name.ilike(bindparam("p_q"), escape="\\"))
+        statement = statement.where(says(User.name))
     return Statement(_NEWEST.apply(statement, after=after))
 
 
 async def buyers(db: Db, actor: Actor, filters: dict[str, Any], page: Page) -> Reply:
-    """The directory to invite from: active buyers, newest first. Filters `q` (part of the name) and `role`."""
+    """The directory to invite from: active buyers, newest first. Filters `q` (words of the name) and `role`."""
     must_be(actor, Role.CREATOR, Role.OPERATOR)
     values = prefixed(filters)
     if "q" in filters:
-        values["p_q"] = contains(filters["q"])
+        values["p_q"] = words(filters["q"])
     rows = await _buyers(frozenset(filters), after=page.cursor is not None).rows(db, **values, **_NEWEST.binds(page))
     return reply_page(rows, page, _NEWEST, _BUYER, None)

@@ -25,6 +25,10 @@ async def test_accounts_are_found_by_name_address_role_and_state(world: World) -
     assert await names(olga, q="ÜBER") == ["Mo Übermaß"]
     assert await names(olga, q="100%") == ["Cleo 100%"]
     assert await names(olga, q="creator2@") == ["Cleo 100%"]
+    assert await names(olga, q="CREATOR2@example.com") == ["Cleo 100%"]
+    assert await names(olga, q="@example.c") == ["Ada", "Mo Übermaß", "Cleo 100%", "Op Erator"]
+    assert await names(olga, q="cleo creator2") == ["Cleo 100%"]
+    assert await names(olga, q="reator2") == []
     assert await names(olga, role="Operator") == ["Op Erator"]
     assert await names(olga, role="Merchant", isActive="false") == []
     ok(await olga.patch(f"/operator/users/{cleo.id}", {"isActive": False}))

@@ -224,6 +224,8 @@ async def catalogue(world: World, cleo: Person) -> dict[str, str]:
         ({"q": "night"}, "coat cup"),
         ({"q": "neo"}, "sign"),
         ({"q": "eon"}, ""),
+        ({"q": "train nigh"}, "coat cup"),
+        ({"q": "trai night"}, ""),
         ({"q": "train, NIGHT!"}, "coat cup"),
         ({"q": "night neon"}, ""),
         ({"q": "%"}, ""),

@@ -1,4 +1,4 @@
-"""The pattern of a search, and the cursors of a sort."""
+"""The cursors of a sort."""
 
 from __future__ import annotations
 
@@ -10,16 +10,11 @@ import pytest
 
 from backend.core.errors import Invalid
 from backend.core.ids import new_id
-from backend.core.paging import Page, Sort, contains
+from backend.core.paging import Page, Sort
 from backend.models.slots import Slot
 
 FLOOR = Sort("pricingFloor", Slot.pricing_floor, Slot.id, descending=False)
 NEWEST = Sort("-createdAt", Slot.created_at, Slot.id, descending=True)
-
-
-@pytest.mark.parametrize(("words", "pattern"), [("a", "%a%"), ("50%", "%50\\%%"), ("a_b", "%a\\_b%"), ("\\", "%\\\\%")])
-def test_a_search_means_its_words_as_they_are_written(words: str, pattern: str) -> None:
-    assert contains(words) == pattern
 
 
 @pytest.mark.parametrize("sort", [FLOOR, NEWEST])

@@ -110,14 +110,16 @@ def _sku_candidates(role: Role) -> CTE:
     """The newest SKUs that say any of it, of those that the reader is shown."""
     said = func.sku_document(Sku.title, Sku.tags, Sku.description)
     query = func.to_tsquery(literal_column("'simple'"), bindparam("p_query"))
-    return (
-        select(Sku.id)
-        .join(Merchant, Merchant.id == Sku.merchant_id)
-        .where(said.op("@@")(query), policy.shown_to(role))
+    found = (
+        select(Sku.id, Sku.merchant_id, said.label("said"))
+        .where(said.op("@@")(query), policy.offered_to(role))
         .order_by(Sku.id.desc())
-        .limit(_NEWEST_SKUS)
-        .cte("candidates")
+        .subquery("found")
     )
+    # Asked in that order until there are enough.
+    shown = select(policy.shown_to(role)).where(Merchant.id == found.c.merchant_id).scalar_subquery()
+    newest = select(found.c.id, found.c.said).where(shown).order_by(found.c.id.desc()).limit(_NEWEST_SKUS)
+    return newest.cte("candidates")
 
 
 def _slot_words(candidates: CTE) -> CTE:
@@ -126,9 +128,8 @@ def _slot_words(candidates: CTE) -> CTE:
 
 
 def _sku_words(candidates: CTE) -> CTE:
-    said = func.word_points(func.sku_document(Sku.title, Sku.tags, Sku.description)).table_valued("word", "points")
-    words = select(Sku.id, said.c.word, said.c.points)
-    return words.select_from(candidates).join(Sku, Sku.id == candidates.c.id).join(said, true()).cte("theirs")
+    said = func.word_points(candidates.c.said).table_valued("word", "points")
+    return select(candidates.c.id, said.c.word, said.c.points).select_from(candidates).join(said, true()).cte("theirs")
 
 
 def _weighed(theirs: CTE) -> CTE:

@@ -1,14 +1,13 @@
-"""Slots: tagging a script with places to sell, finding them, inviting to the private ones."""
+"""Changing slots: tagging a script with places to sell, what the owner may edit, inviting to the private ones."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from asyncpg import Record
-from sqlalchemy import Select, bindparam, delete, exists, func, insert, literal_column, or_, select, update
+from sqlalchemy import bindparam, delete, exists, func, insert, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.types import Uuid
@@ -17,8 +16,7 @@ from backend.core import clock
 from backend.core.database import Db, Tx
 from backend.core.errors import Invalid, NotFound
 from backend.core.ids import new_id
-from backend.core.paging import Page, Sort, reply_page, words
-from backend.core.shapes import IfMatch, Reply, Shape, whole
+from backend.core.shapes import IfMatch, Reply, whole
 from backend.core.statements import Statement, binds, prefixed
 from backend.models.bids import Bid
 from backend.models.events import SubjectType
@@ -30,79 +28,9 @@ from backend.policies import projects as project_policy
 from backend.policies import slots as policy
 from backend.policies.projects import must_own
 from backend.policies.users import Actor, must_be
-from backend.schemas.slots import SlotIn, SlotOut, SlotPatch, SlotSort
+from backend.schemas.slots import SlotIn, SlotPatch
 from backend.services import deals, events, scenes
-from backend.services.projects import DEMOGRAPHICS
-
-_WRITTEN = (
-    "id",
-    "project_id",
-    "creator_id",
-    "scene_ref",
-    "scene_id",
-    "description",
-    "type",
-    "pricing_floor",
-    "modality",
-    "visibility",
-    "constraints",
-    "excluded_categories",
-    "bidding_closes_at",
-)
-SHAPE: Shape[None] = Shape(
-    SlotOut,
-    {
-        **{name: getattr(Slot, name) for name in (*_WRITTEN, "created_at", "updated_at")},
-        "status": policy.EFFECTIVE_STATUS,
-        "scene_status": Slot.scene_status,
-        "project": {
-            "id": Project.id,
-            "title": Project.title,
-            "genre": Project.genre,
-            "production_window": Project.production_window,
-            "demographics": DEMOGRAPHICS,
-        },
-    },
-)
-_FROM: Select[Any] = select(*SHAPE.columns).join(Project, Project.id == Slot.project_id)
-SORTS = {
-    SlotSort.NEWEST: Sort(SlotSort.NEWEST, Slot.created_at, Slot.id, descending=True),
-    SlotSort.OLDEST: Sort(SlotSort.OLDEST, Slot.created_at, Slot.id, descending=False),
-    SlotSort.DEAREST: Sort(SlotSort.DEAREST, Slot.pricing_floor, Slot.id, descending=True),
-    SlotSort.CHEAPEST: Sort(SlotSort.CHEAPEST, Slot.pricing_floor, Slot.id, descending=False),
-}
-_WORDS: Any = func.to_tsquery(literal_column("'simple'"), bindparam("p_q"))
-_TITLED = select(Project.id).where(func.search_words(Project.title, literal_column("''")).op("@@")(_WORDS))
-FILTERS: Mapping[str, Any] = {
-    "genre": func.lower(Slot.genre) == func.lower(bindparam("p_genre")),
-    "type": or_(Slot.type == bindparam("p_type"), Slot.modality == bindparam("p_type")),
-    "modality": Slot.modality == bindparam("p_modality"),
-    "status": policy.has_status(bindparam("p_status", type_=Slot.status.type)),
-    "visibility": Slot.visibility == bindparam("p_visibility"),
-    "project_id": Slot.project_id == bindparam("p_project_id"),
-    "scene_id": Slot.scene_id == bindparam("p_scene_id"),
-    "scene_status": Slot.scene_status == bindparam("p_scene_status"),
-    "min_price": Slot.pricing_floor >= bindparam("p_min_price"),
-    "max_price": Slot.pricing_floor <= bindparam("p_max_price"),
-    # As written, each side has an index to be found by.
-    "q": or_(
-        func.search_words(Slot.scene_ref, Slot.description).op("@@")(_WORDS),
-        Slot.project_id == func.any(func.array(_TITLED.scalar_subquery())),
-    ),
-}
-
-
-@lru_cache
-def _find(role: Role) -> Statement:
-    return Statement(_FROM.where(Slot.id == bindparam("p_id"), policy.visible(role)))
-
-
-@cache
-def _list(role: Role, filters: frozenset[str], sort: SlotSort, *, after: bool) -> Statement:
-    clauses = [FILTERS[name] for name in sorted(filters)]
-    # Words have an index to begin from. In parts, a plan for words that are not known yet would rather walk the order.
-    seen = [policy.listed(role)] if "q" in filters else policy.listed_in_parts(role)
-    return Statement(SORTS[sort].merge([SORTS[sort].apply(_FROM.where(part, *clauses), after=after) for part in seen]))
+from backend.services.slots.showing import WRITTEN, get
 
 
 @lru_cache
@@ -126,7 +54,7 @@ _STANDING = Statement(
 )
 _CREATE = Statement(
     insert(Slot).values(
-        **binds(*_WRITTEN, "scene_status", "suggested_category", "genre"),
+        **binds(*WRITTEN, "scene_status", "suggested_category", "genre"),
         status=SlotStatus.AVAILABLE.value,
         created_at=bindparam("p_now"),
         updated_at=bindparam("p_now"),
@@ -137,24 +65,6 @@ _PROJECT_OF = Statement(
     .where(Project.id == bindparam("p_id"), project_policy.visible(Role.CREATOR))
     .with_for_update(read=True)
 )
-
-
-async def get(db: Db, actor: Actor, slot_id: UUID) -> Reply:
-    """One slot. Raises NotFound."""
-    row = await _find(actor.role).one(db, p_id=slot_id, p_actor=actor.id, p_now=clock.now())
-    if row is None:
-        raise NotFound
-    return SHAPE.reply(row, None)
-
-
-async def find_all(db: Db, actor: Actor, filters: dict[str, Any], sort: SlotSort, page: Page) -> Reply:
-    """The slots the caller may see. `filters` are keys of `FILTERS` with their values."""
-    values = prefixed(filters)
-    if "q" in filters:
-        values["p_q"] = words(filters["q"])
-    statement = _list(actor.role, frozenset(filters), sort, after=page.cursor is not None)
-    rows = await statement.rows(db, p_actor=actor.id, p_now=clock.now(), **values, **SORTS[sort].binds(page))
-    return reply_page(rows, page, SORTS[sort], SHAPE, None)
 
 
 async def create(tx: Tx, actor: Actor, body: SlotIn) -> Reply:
