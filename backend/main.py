@@ -23,7 +23,7 @@ from backend.core.tally import Tally
 from backend.core.version import NAME, VERSION
 from backend.dependencies import documentation, pages, problems
 from backend.dependencies.limits import TURNS
-from backend.dependencies.routes import API
+from backend.dependencies.routes import API, Shelves
 from backend.dependencies.security import MOST_A_MINUTE
 from backend.integrations.database import database_dsn
 from backend.integrations.oauth import providers
@@ -53,7 +53,7 @@ from backend.services.limits import PostgresBuckets
 
 log = structlog.get_logger("backdrop.start")
 
-# What is asked most comes first: the path of a request is held against one route after the other.
+# What is asked most comes first: of one noun, the path of a request is held against one route after the other.
 ROUTERS = (
     slots.router,
     bids.router,
@@ -153,6 +153,7 @@ def create_app(settings: Settings | None = None, *, by_hand: bool = False) -> Fa
     app.include_router(health.probes)
     app.include_router(health.probes, prefix=API, include_in_schema=False)
     documentation.install(app)
+    app.router.middleware_stack = Shelves(app.router)
     return app
 
 

@@ -18,7 +18,7 @@ def upgrade() -> None:
     op.execute("""
         CREATE FUNCTION slots_saying(query tsquery, most integer) RETURNS SETOF uuid
         LANGUAGE sql STABLE ROWS 100
-        SET enable_seqscan = off SET enable_indexscan = off
+        SET enable_seqscan = off SET enable_indexscan = off SET work_mem = '32MB'
         BEGIN ATOMIC
             SELECT id FROM (
                 (SELECT id FROM slots WHERE search_words(scene_ref, description) @@ query LIMIT most)

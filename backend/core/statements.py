@@ -82,6 +82,9 @@ def together(inserts: tuple[str, ...]) -> str:
     return f"WITH {before} {last}" if before else last
 
 
+_FEW = 3  # rows that go with what comes next
+
+
 class Statement:
     """A Core statement as SQL text with the order of its binds.
 
@@ -123,6 +126,14 @@ class Statement:
     def add(self, tx: Tx, **binds: Any) -> None:
         """Write a row that nothing asks for, with what comes next (`Tx.add`). For INSERTs alone."""
         tx.add(self.sql, self.arguments(binds))
+
+    async def add_all(self, tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+        """The same for several rows: a few go with what comes next, more in a round trip of their own."""
+        if len(rows) > _FEW:
+            await self.many(tx, rows)
+            return
+        for row in rows:
+            self.add(tx, **row)
 
     async def many(self, db: Db, binds: Sequence[dict[str, Any]]) -> None:
         """The same statement once for each set of binds, in one round trip; answers nothing."""

@@ -40,7 +40,6 @@ _COLUMNS = (
     "request_id",
 )
 _WRITE = Statement(insert(Event).values(**binds(*_COLUMNS)))
-_FEW = 3
 
 
 def line(
@@ -78,12 +77,8 @@ def _plain(value: Any) -> Any:
 
 
 async def record(tx: Tx, *lines: dict[str, Any]) -> None:
-    """Write the lines, in one round trip; a few go with what else is being written."""
-    if len(lines) > _FEW:
-        await _WRITE.many(tx, lines)
-        return
-    for each in lines:
-        _WRITE.add(tx, **each)
+    """Write the lines, in the transaction that makes them true."""
+    await _WRITE.add_all(tx, lines)
 
 
 def viewing(paper: Paper) -> str:

@@ -71,8 +71,7 @@ def line(
 
 async def record(tx: Tx, *lines: dict[str, Any]) -> None:
     """Write the lines, in the transaction that makes them true."""
-    if lines:
-        await _WRITE.many(tx, lines)
+    await _WRITE.add_all(tx, lines)
 
 
 async def write_down(tx: Tx, taken: Taken[Sighting]) -> int:

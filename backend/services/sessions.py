@@ -144,17 +144,17 @@ async def _start(tx: Tx, door: Door, actor: Actor) -> tuple[str, str]:
     """A new session's access token and refresh token."""
     now = clock.now()
     session_id = new_id()
-    await _OPEN.one(tx, p_session=session_id, p_user=actor.id, p_now=now)
+    _OPEN.add(tx, p_session=session_id, p_user=actor.id, p_now=now)
     await security.record(tx, _line(actor, "session.opened", session_id, door.client))
-    return await _pair(tx, door, Claims(actor.id, session_id), now, begun=now)
+    return _pair(tx, door, Claims(actor.id, session_id), now, begun=now)
 
 
-async def _pair(tx: Tx, door: Door, claims: Claims, now: datetime, *, begun: datetime) -> tuple[str, str]:
+def _pair(tx: Tx, door: Door, claims: Claims, now: datetime, *, begun: datetime) -> tuple[str, str]:
     """An access token and the next refresh token of a session."""
     refresh, digest = make_secret()
     idle = now + timedelta(seconds=tx.settings.refresh_expires_in)
     expires = min(idle, begun + timedelta(seconds=tx.settings.session_expires_in))
-    await _ADD_TOKEN.one(tx, p_hash=digest, p_session=claims.session_id, p_now=now, p_expires=expires)
+    _ADD_TOKEN.add(tx, p_hash=digest, p_session=claims.session_id, p_now=now, p_expires=expires)
     return make_access_token(claims, door.secret, now, tx.settings.jwt_expires_in), refresh
 
 
@@ -238,7 +238,7 @@ async def _refresh(tx: Tx, door: Door, digest: bytes) -> Reply | NotSignedIn:
     await _USE.one(tx, p_hash=digest, p_now=now)
     await security.record(tx, _line(actor, "session.refreshed", token["session_id"], door.client))
     claims = Claims(actor.id, token["session_id"])
-    return await _answer(tx, actor.id, await _pair(tx, door, claims, now, begun=session["created_at"]))
+    return await _answer(tx, actor.id, _pair(tx, door, claims, now, begun=session["created_at"]))
 
 
 def _unknown() -> NotSignedIn:
