@@ -37,7 +37,7 @@ WHO = """SELECT users.role FROM users JOIN sessions ON sessions.user_id = users.
     WHERE users.id = $1 AND sessions.id = $2 AND sessions.ended_at IS NULL AND users.is_active"""
 SLOT_STATUS = """CASE WHEN slots.hold_expires_at <= $2 THEN 'Available'
     WHEN slots.completes_at <= $2 THEN 'Completed' ELSE slots.status END"""
-SEEN = """slots.removed_at IS NULL AND EXISTS (SELECT FROM users WHERE id = slots.creator_id AND is_active)
+SEEN = """slots.removed_at IS NULL AND (SELECT is_active FROM users WHERE id = slots.creator_id)
     AND (slots.visibility = 'Public'
         OR EXISTS (SELECT FROM slot_invitees WHERE slot_id = slots.id AND user_id = $1)
         OR EXISTS (SELECT FROM bids WHERE slot_id = slots.id AND buyer_id = $1))"""
@@ -47,7 +47,7 @@ SLOTS = f"""SELECT slots.id, slots.project_id, slots.creator_id, scene_ref, desc
     scene_id, scene_status
     FROM slots JOIN projects ON projects.id = slots.project_id WHERE"""
 ASKED = """lower(slots.genre) = lower($3) AND slots.pricing_floor >= $4 AND slots.removed_at IS NULL
-    AND EXISTS (SELECT FROM users WHERE id = slots.creator_id AND is_active)"""
+    AND (SELECT is_active FROM users WHERE id = slots.creator_id)"""
 NEWEST = "ORDER BY slots.created_at DESC, slots.id DESC LIMIT $5"
 LIST = f"""SELECT * FROM ((({SLOTS} {ASKED} AND visibility = 'Public' {NEWEST}) UNION ALL
     ({SLOTS} {ASKED} AND visibility <> 'Public' AND slots.id IN (

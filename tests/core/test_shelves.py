@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
@@ -27,7 +29,7 @@ async def test_shelves_find_what_the_list_finds(app: FastAPI, monkeypatch: pytes
     async def handled(self: Route, scope: Scope, receive: Receive, send: Send) -> None:
         found.append((self, scope["path_params"]))
 
-    async def never(*_: object) -> None:
+    async def never(*_: Any) -> Any:
         raise AssertionError
 
     monkeypatch.setattr(Route, "handle", handled)

@@ -33,6 +33,7 @@ def embedded_postgres(
     attach: bool = True,
     durable: bool = True,
     max_connections: int = 100,
+    shared_buffers: str = "128MB",
 ) -> Iterator[str]:
     """Give a DSN (`postgresql://…`, for asyncpg and libpq) of the PostgreSQL of this data folder, started if need be.
 
@@ -53,7 +54,8 @@ def embedded_postgres(
     try:
         settings = {} if durable else NOT_DURABLE
         cluster = _prepare(folder, pg_bin, durable=durable)
-        with _serve(folder, cluster, {**settings, "max_connections": str(max_connections)}) as dsn:
+        sizes = {"max_connections": str(max_connections), "shared_buffers": shared_buffers}
+        with _serve(folder, cluster, {**settings, **sizes}) as dsn:
             yield dsn
     finally:
         lock.release()
@@ -129,7 +131,6 @@ def _command(cluster: Cluster, sockets: Path, settings: dict[str, str]) -> list[
         "port": str(PORT),
         "unix_socket_directories": str(sockets),
         "unix_socket_permissions": "0700",
-        "shared_buffers": "128MB",
         "timezone": "UTC",
         "log_timezone": "UTC",
         "log_destination": "stderr",
