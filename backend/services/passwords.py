@@ -56,7 +56,9 @@ _STANDS = (
     PasswordReset.token_hash == bindparam("p_hash"),
     PasswordReset.expires_at > bindparam("p_now"),
 )
-_FIND = Statement(select(User.email, User.name).join(PasswordReset, PasswordReset.user_id == User.id).where(*_STANDS))
+_FIND = Statement(
+    select(User.id, User.email, User.name).join(PasswordReset, PasswordReset.user_id == User.id).where(*_STANDS)
+)
 _TAKE = Statement(delete(PasswordReset).where(*_STANDS).returning(PasswordReset.user_id))
 _LOCK_ACTIVE = Statement(
     select(User.id).where(User.id == bindparam("p_user"), User.is_active).with_for_update(key_share=True)
@@ -135,11 +137,13 @@ async def reset(door: Door, body: ResetPassword) -> Reply:
         raise _not_valid()
     must_be_uncommon(body.new_password, account["email"], account["name"], field="newPassword")
     digest = await hash_password(body.new_password)
+    user_id = account["id"]
 
     async def work(tx: Tx) -> Reply:
-        # Whoever removes the row has the one use; the others wait for it and find nothing.
-        user_id = await _TAKE.value(tx, p_hash=token, p_now=clock.now())
-        if user_id is None or await _LOCK_ACTIVE.one(tx, p_user=user_id) is None:
+        # The account first, as in every change of it; whoever then removes the row has the token's one use.
+        if await _LOCK_ACTIVE.one(tx, p_user=user_id) is None:
+            raise _not_valid()
+        if await _TAKE.one(tx, p_hash=token, p_now=clock.now()) is None:
             raise _not_valid()
         await _SET.one(tx, p_user=user_id, p_new=digest, p_now=clock.now())
         await verifications.prove(tx, user_id)  # the token came by mail

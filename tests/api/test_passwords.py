@@ -17,6 +17,8 @@ from tests.factories.mailbox import Mailbox
 from tests.factories.people import Person
 from tests.factories.refusals import fields, refused
 from tests.factories.world import PASSWORD, World, ok
+from tests.faults.arena import connected
+from tests.races.queues import line_up
 
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -183,6 +185,21 @@ async def test_changing_the_password_takes_the_token_back(world: World, mailbox:
     token = mailbox.token((await mailbox.delivered())[0])
     ok(await change(ada))
     refused(await reset(world, token), 422, "invalid_reset_token")
+
+
+async def test_a_reset_and_a_change_at_once_lock_the_account_first(
+    world: World, sql: Sql, dsn: str, mailbox: Mailbox
+) -> None:
+    """Else each would wait for what the other holds: the change for the token, the reset for the account."""
+    ada = await world.advertiser()
+    await forgot(world)
+    token = mailbox.token((await mailbox.delivered())[0])
+    async with connected(dsn) as watcher, sql.transaction():
+        await sql.execute("SET LOCAL lock_timeout = '500ms'")
+        await sql.execute("UPDATE users SET updated_at = updated_at WHERE id = $1", ada.id)
+        [waiting] = await line_up(watcher, [reset(world, token)])
+        await sql.execute("DELETE FROM password_resets WHERE user_id = $1", ada.id)
+    refused(await waiting, 422, "invalid_reset_token")
 
 
 async def test_unknown_and_inactive_addresses_get_the_same_answer_and_no_mail(
