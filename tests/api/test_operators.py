@@ -170,7 +170,7 @@ async def test_the_invariants_hold(world: World) -> None:
         ("/operator/invariants", 9),
         ("/operator/users", 2),
         ("/commitments/stats", 2),
-        ("/bids/{bid}/memo", 6),
+        ("/bids/{bid}/memo", 7),
     ],
 )
 async def test_a_call_keeps_its_budget_of_statements_however_much_there_is(
