@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, func, literal_column
 
-NOTHING: Any = literal_column("''")
+_NOTHING: Any = literal_column("''")
 ASKED: Any = func.to_tsquery(literal_column("'simple'"), bindparam("p_q"))
 
 
-def says(first: Any, second: Any = NOTHING) -> ColumnElement[bool]:
+def says(first: Any, second: Any = _NOTHING) -> ColumnElement[bool]:
     """Whether two texts together say every word that was asked for; an index of these very texts finds them.
 
     Bind: `p_q`, of `words`.

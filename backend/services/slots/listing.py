@@ -63,16 +63,18 @@ class _Form:
     def order(self) -> Sort:
         return SORTS[self.sort]
 
+    @property
+    def clauses(self) -> list[Any]:
+        return [FILTERS[name] for name in sorted(self.filters)]
+
     def page(self, what: Select[Any], limit: str = "p_limit") -> Select[Any]:
         """So many of the slots that this role is shown and that keep these filters, in their order."""
-        clauses = [FILTERS[name] for name in sorted(self.filters)]
-        parts = [what.where(part, *clauses) for part in policy.listed_in_parts(self.role)]
+        parts = [what.where(part, *self.clauses) for part in policy.listed_in_parts(self.role)]
         return self.order.merge([self.order.apply(part, after=self.after, limit=limit) for part in parts], limit)
 
     def of(self, *which: Any) -> Statement:
         """One page of those among them that are meant by these clauses, which have an index to begin from."""
-        clauses = [FILTERS[name] for name in sorted(self.filters)]
-        ids = select(Slot.id).where(policy.listed(self.role), *clauses, *which)
+        ids = select(Slot.id).where(policy.listed(self.role), *self.clauses, *which)
         return Statement(self.order.look_up(ALL, self.order.apply(ids, after=self.after)))
 
 
@@ -109,8 +111,8 @@ def _among_all(form: _Form) -> Statement:
 @cache
 def _walked(form: _Form) -> Statement:
     walked = form.page(select(Slot.id), "p_walked").subquery("walked")
-    says_all = or_(says(Slot.scene_ref, Slot.description), _SAID_BY_PROJECT)
-    saying = select(walked).join(Slot, Slot.id == walked.c.id).where(says_all)
+    said = or_(says(Slot.scene_ref, Slot.description), _SAID_BY_PROJECT)
+    saying = select(walked).join(Slot, Slot.id == walked.c.id).where(said)
     return Statement(form.order.look_up(ALL, form.order.first_of(saying, walked)))
 
 
