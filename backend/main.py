@@ -22,9 +22,9 @@ from backend.core.processes import end_with_parent, settled
 from backend.core.tally import Tally
 from backend.core.version import NAME, VERSION
 from backend.dependencies import documentation, pages, problems
-from backend.dependencies.limits import TURNS
 from backend.dependencies.routes import API, Shelves
 from backend.dependencies.security import MOST_A_MINUTE
+from backend.dependencies.turns import TURNS, Turns
 from backend.integrations.database import database_dsn
 from backend.integrations.oauth import providers
 from backend.integrations.redis import redis_buckets
@@ -138,6 +138,7 @@ def create_app(settings: Settings | None = None, *, by_hand: bool = False) -> Fa
         # One flat list: of an included router, FastAPI asks every route twice.
         routes=[route for router in ROUTERS for route in router.routes],
     )
+    app.add_middleware(Turns, routes=app.router.routes)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=config.allowed_origins,

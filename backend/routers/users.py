@@ -12,6 +12,7 @@ from backend.dependencies.doors import Doors, OpenDoor, respond
 from backend.dependencies.limits import FORGOT, PASSWORD, RESEND, RESET, SIGN_IN, SIGN_UP, VERIFY_EMAIL, limited
 from backend.dependencies.paging import EmptyIsNone, Paged, given
 from backend.dependencies.routes import Route
+from backend.dependencies.turns import hashing
 from backend.schemas.users import (
     BuyerOut,
     BuyerRole,
@@ -43,6 +44,7 @@ router = APIRouter(route_class=Route, tags=["Identity"])
     response_model=SessionOut,
     responses=problems(400, 409, 413, 415, 429),
 )
+@hashing
 async def signup(body: Signup, door: OpenDoor) -> Response:
     """Make an account as a Creator, an Advertiser or a Merchant, and sign in with it."""
     async with limited(door, SIGN_UP):
@@ -56,6 +58,7 @@ async def signup(body: Signup, door: OpenDoor) -> Response:
     response_model=SessionOut,
     responses=problems(400, 401, 413, 415, 429),
 )
+@hashing
 async def login(body: Login, door: OpenDoor) -> Response:
     """Sign in with an e-mail address and a password."""
     async with limited(door, SIGN_IN, body.email):
@@ -69,6 +72,7 @@ async def login(body: Login, door: OpenDoor) -> Response:
     response_model=TokenOut,
     responses=problems(400, 401, 413, 415, 429),
 )
+@hashing
 async def token(form: Annotated[PasswordForm, Form()], door: OpenDoor) -> Response:
     """What the Authorize button of this page calls. `username` is the e-mail address."""
     async with limited(door, SIGN_IN, form.username):
@@ -143,6 +147,7 @@ async def forgot_password(body: ForgotPassword, door: OpenDoor) -> Response:
     status_code=204,
     responses=problems(400, 413, 415, 429),
 )
+@hashing
 async def reset_password(body: ResetPassword, door: OpenDoor) -> Response:
     """Set a new password with the token from the newest mail. It is good once, and every session ends."""
     async with limited(door, RESET):
@@ -182,6 +187,7 @@ async def resend_verification(doors: Doors) -> Response:
     status_code=204,
     responses=problems(400, 401, 413, 415, 429),
 )
+@hashing
 async def change_password(body: PasswordChange, doors: Doors) -> Response:
     """Change your password; your other sessions end. A wrong current password is a 422 on `currentPassword`."""
     async with limited(doors, PASSWORD, str(doors.claims.user_id)):

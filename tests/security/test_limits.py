@@ -17,9 +17,9 @@ from fastapi import FastAPI
 from backend.core import passwords
 from backend.core.config import Settings
 from backend.core.database import Database
-from backend.dependencies import limits
+from backend.dependencies import turns
 from backend.dependencies.doors import Door
-from backend.dependencies.limits import TURNS
+from backend.dependencies.turns import TURNS
 from backend.jobs.limits import forget_full
 from backend.main import create_app
 from backend.policies.users import Actor
@@ -86,7 +86,7 @@ async def test_a_storm_of_sign_ins_takes_turns_with_nothing_begun(
 
 async def test_nobody_waits_for_a_turn_for_ever(app: FastAPI, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     await world.advertiser()
-    monkeypatch.setattr(limits, "TURN_SECONDS", 0.1)
+    monkeypatch.setattr(turns, "TURN_SECONDS", 0.1)
     taken = app.state.turns
     async with asyncio.TaskGroup() as takers:
         for _ in range(TURNS):
