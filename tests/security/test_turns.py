@@ -12,6 +12,9 @@ from fastapi import FastAPI
 
 from backend.dependencies import turns
 from backend.dependencies.turns import TURNS
+from backend.policies.users import Actor
+from backend.services import sessions
+from backend.services.sessions import Door
 from tests.factories.refusals import refused
 from tests.factories.world import PASSWORD, World, ok
 
@@ -42,6 +45,49 @@ async def ask(app: FastAPI, receive: Callable[[], Awaitable[Any]], path: str = "
 
     await app(scope, receive, send)
     return answer[0]
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+async def test_a_storm_of_sign_ins_takes_turns_with_nothing_begun(
+    app: FastAPI, world: World, monkeypatch: pytest.MonkeyPatch, guarded: bool
+) -> None:
+    people = [await world.advertiser() for _ in range(20)]
+    under_way, most = 0, 0
+    recognise = sessions._recognise
+
+    async def counted(door: Door, email: str, password: str) -> Actor:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        try:
+            return await recognise(door, email, password)
+        finally:
+            under_way -= 1
+
+    monkeypatch.setattr(sessions, "_recognise", counted)
+    if not guarded:
+        app.state.turns = asyncio.Semaphore(len(people))
+    bodies = [
+        {"email": f"advertiser{number}@example.com", "password": PASSWORD} for number in range(1, 1 + len(people))
+    ]
+    answers = await asyncio.gather(*(world.nobody.post("/auth/login", body) for body in bodies))
+    assert {answer.status_code for answer in answers} == {200}
+    assert most == TURNS if guarded else most > 2 * TURNS
+
+
+async def test_nobody_waits_for_a_turn_for_ever(app: FastAPI, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await world.advertiser()
+    monkeypatch.setattr(turns, "TURN_SECONDS", 0.1)
+    taken = app.state.turns
+    async with asyncio.TaskGroup() as takers:
+        for _ in range(TURNS):
+            takers.create_task(taken.acquire())
+    answer = await world.nobody.post("/auth/login", BODY)
+    refused(answer, 503, "busy")
+    assert answer.headers["Retry-After"] == "1"
+    for _ in range(TURNS):
+        taken.release()
+    ok(await world.nobody.post("/auth/login", BODY))
 
 
 async def test_who_sends_a_body_slowly_holds_no_turn(app: FastAPI, world: World) -> None:
